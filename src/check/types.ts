@@ -1,0 +1,187 @@
+/** The contract between checks, targets and the engine: data only. */
+import type { Name } from '../names.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** One question put to a target. Identity (for the memo and for recordings) is everything but `limitMs` and `suspect`. */
+export type Probe = {
+  /** Which look this is, where a fact looks twice at the same thing. */
+  take?: string;
+  /** How long the target may take. Default: 5000. */
+  limitMs?: number;
+  /** May hang: asked in slots of its own, so that it cannot starve the rest. */
+  suspect?: boolean;
+} & (
+  | { kind: 'run'; argv: readonly Name[] }
+  | { kind: 'read'; path: Name; maxBytes?: number }
+  | { kind: 'inventory'; topic: 'os' | 'system' }
+  | { kind: 'left-behind' }
+);
+
+/** A process of ours on a target. It is alive while the same pid has the same start time (clock ticks since boot) and is no zombie. */
+export interface Child {
+  pid: number;
+  startTime: string;
+}
+
+export type Answer = { at: string; ms: number } & (
+  | { state: 'ok'; code: number; out: Uint8Array; err: string }
+  /** No such file, tool or socket: evidence, not ignorance. */
+  | { state: 'absent'; why: string }
+  | { state: 'errno'; errno: number }
+  /** Had its whole limit. `wchan` is the kernel function it slept in, `leaked` the child that SIGKILL did not end. */
+  | { state: 'timed-out'; out: Uint8Array; err: string; limitMs: number; wchan?: string; leaked?: Child }
+  /** `cut`: the run's deadline came first, which proves nothing. `not-held`: not in this recording. */
+  | { state: 'denied' | 'unreachable' | 'cut' | 'not-held'; why: string }
+);
+
+/** A word of an action: literal, or a reference to a name made at run time (`run`, `rescue`), or several joined. */
+export type Word = Name | { ref: string } | { join: readonly Word[] };
+
+export type Action =
+  | { kind: 'run'; argv: readonly Word[] }
+  /** Writes into a file that the kernel offers (sysfs, fusectl); never creates one. */
+  | { kind: 'write'; path: Name; content: string };
+
+export interface Target {
+  readonly name: string;
+  readonly kind: 'host' | 'array' | 'cluster';
+  readonly via: 'local' | 'recording';
+  /** Never rejects, never changes anything, always settles soon after `until` (milliseconds since the epoch). */
+  ask(probe: Probe, until: number): Promise<Answer>;
+  /** Absent where nothing may be changed. `log` is a file that receives what the child says. */
+  act?(action: ResolvedAction, log: string, started: (child: Child) => void): Promise<Acted>;
+}
+
+export type ResolvedAction = { kind: 'run'; argv: readonly Name[] } | { kind: 'write'; path: Name; content: string };
+
+export interface Acted {
+  ok: boolean;
+  code: number;
+  /** Why it could not be started, or what ended it, where that is not an exit code. */
+  why?: string;
+}
+
+/** What a fact yields. */
+export type Wish =
+  | { wish: 'ask'; probe: Probe }
+  /** Cut by the round's deadline; nothing in a replay. */
+  | { wish: 'pause'; ms: number }
+  /** At the same time. */
+  | { wish: 'all'; parts: Asking<unknown>[] }
+  /** `during` runs beside `part` and is dropped where `part` ends first. */
+  | { wish: 'meanwhile'; part: Asking<unknown>; during: Asking<unknown> }
+  | { wish: 'fact'; key: string; gather: () => Asking<unknown> };
+
+/** A pure generator: yields wishes, receives answers. */
+export type Asking<T> = Generator<Wish, T, unknown>;
+
+export type Severity = 'critical' | 'warning' | 'info';
+export type Risk = 'safe' | 'disruptive' | 'data-loss';
+export type Confidence = 'certain' | 'high' | 'medium';
+
+export interface Subject {
+  kind: string;
+  name: Name;
+  /** Tells two subjects of one name apart (place in a stack). Never a mount id or a dm number: those change. */
+  key?: string;
+}
+
+/** Where and when something was seen: a file or a command line. */
+export interface Seen {
+  source: string;
+  at: string;
+}
+
+export interface Evidence extends Seen {
+  excerpt: string;
+}
+
+export interface Found<C extends string = string, D = Json> {
+  code: C;
+  severity: Severity;
+  subject: Subject;
+  /** Typed by the check; JSON, so that it can be reported. */
+  data: D;
+  confidence: Confidence;
+  evidence: Evidence[];
+  /** The subject whose fault brought this one about: shown above it and repaired first. */
+  cause?: Subject;
+}
+
+export type Finding<F extends Found<string, unknown> = Found<string, unknown>> = F & { id: string; check: string };
+
+export interface Verdict<F extends Found<string, unknown>> {
+  /** How many subjects were judged. */
+  examined: number;
+  findings: F[];
+  /** Subjects about which the check could not tell. */
+  unjudged: { subject: Subject; why: string }[];
+  /** Worth saying, and no fault: a mount that answered late. */
+  notes?: { subject: Subject; text: string }[];
+}
+
+export type Holds = { holds: true } | { holds: false; expected: string; found: string };
+
+/** Names a condition and its arguments, as data. Used as a guard before an act, and as a proof after it. */
+export interface Claim {
+  is: string;
+  args: Json;
+}
+
+export interface Step {
+  title: string;
+  why: string;
+  risk: Risk;
+  action: Action;
+  guards: Claim[];
+  proof: Claim[];
+  /** How long the proof may take to come true. Default: 2000. */
+  patienceMs?: number;
+  /** How long the act may take before it is left to itself and the step counts as failed. It is not killed. */
+  limitMs?: number;
+  /** Gives back what the step borrowed, however the plan ends. */
+  release?: Action;
+  undo: { action: Action; proof: Claim[] } | { none: string };
+}
+
+export type Plan =
+  | {
+      steps: Step[];
+      /** What remains to be done by hand after all steps are proven, where the plan cannot end the fault itself. */
+      remains?: string;
+    }
+  | { refused: string };
+
+export type Needs = Record<string, () => Asking<unknown>>;
+export type Facts<N extends Needs> = { [K in keyof N]: N[K] extends () => Asking<infer T> ? T : never };
+
+export interface CheckMeta<C extends string = string> {
+  id: string;
+  title: string;
+  area: string;
+  scope: 'host' | 'cluster' | 'run';
+  summary: string;
+  references: readonly string[];
+  /** Code → sentence. `{subject}` and `{name}` for names in the finding's data are filled in. */
+  codes: Readonly<Record<C, string>>;
+}
+
+export interface Check<N extends Needs = Needs, F extends Found<string, unknown> = Found<string, unknown>> {
+  meta: CheckMeta<F['code']>;
+  needs: N;
+  /** Pure and synchronous. */
+  detect(facts: Facts<N>): Verdict<F>;
+  /** Pure and synchronous. Absent: nothing this check finds can be repaired by us. */
+  plan?(finding: Finding<F>, facts: Facts<N>): Plan;
+}
+
+/** A check of which only the contract is known: what the engine works with. */
+export interface AnyCheck {
+  meta: CheckMeta;
+  needs: Needs;
+  // biome-ignore lint/suspicious/noExplicitAny: the engine hands a check exactly what its own needs gathered
+  detect(facts: any): Verdict<Found<string, unknown>>;
+  // biome-ignore lint/suspicious/noExplicitAny: and its own findings back
+  plan?(finding: any, facts: any): Plan;
+}

@@ -1,0 +1,38 @@
+import * as Flags from '@oclif/core/flags';
+import { parseDuration } from '../durations.ts';
+import { StdoctorError } from '../errors.ts';
+import { printable } from '../names.ts';
+
+export const FORMATS = ['pretty', 'json'] as const;
+export type Format = (typeof FORMATS)[number];
+
+export const stateFlags = {
+  'state-dir': Flags.string({ description: 'where the journal, the lock and left-behind children are kept', helpValue: 'DIR' }),
+  config: Flags.string({ description: 'a configuration file, read after the usual ones', helpValue: 'FILE' }),
+};
+
+export const deadlineFlag = {
+  deadline: Flags.string({ description: 'after this, what is not known is unjudged (default 60s)', helpValue: 'DURATION' }),
+};
+
+export const formatFlags = {
+  format: Flags.option({ options: FORMATS, description: 'how the report looks' })(),
+  json: Flags.boolean({ description: 'short for --format json' }),
+};
+
+export const outputFlag = {
+  output: Flags.string({ multiple: true, description: 'write to FILE, or to several as FORMAT:FILE', helpValue: '[FORMAT:]FILE' }),
+};
+
+export const fromFlag = {
+  from: Flags.string({ description: 'judge a recording instead of this host', helpValue: 'RECORDING' }),
+};
+
+/** The deadline in milliseconds: the flag's, else the configured one. */
+export function deadlineOf(flag: string | undefined, configuredMs: number): number {
+  const ms = flag === undefined ? configuredMs : parseDuration(flag);
+  if (ms === undefined) {
+    throw new StdoctorError('STD_USAGE', `--deadline ${printable(flag ?? '')}: expected a duration such as 500ms, 30s, 5m, 2h or 7d`);
+  }
+  return ms;
+}

@@ -1,0 +1,50 @@
+/** What every command that asks a target needs first. */
+
+import type { Target } from '../check/types.ts';
+import { type Config, DEFAULTS, loadConfig, usualConfigFiles } from '../config.ts';
+import { stateDirPath } from '../state/state-dir.ts';
+import { assertAnswers, riskOnTheWay } from '../target/own-paths.ts';
+import { fromHere, invocation } from './invocation.ts';
+
+interface Flags {
+  from?: string | undefined;
+  config?: string | undefined;
+  'state-dir'?: string | undefined;
+}
+
+/** The user's own directory may lie on the mount that hangs: then what is kept there does without. */
+function answersAtOnce(path: string): boolean {
+  return riskOnTheWay(path) === undefined;
+}
+
+export async function openConfig(flags: Flags, checkIds: readonly string[]): Promise<Config> {
+  const named = flags.config === undefined ? undefined : fromHere(flags.config);
+  if (named !== undefined) {
+    await assertAnswers(named, 'STD_BAD_CONFIG');
+  }
+  const usual = usualConfigFiles(process.env).filter((file) => {
+    const answers = answersAtOnce(file);
+    if (!answers) {
+      process.stderr.write(`stdoctor: ${file} lies on a network or FUSE mount and is not read; --config ${file} reads it\n`);
+    }
+    return answers;
+  });
+  return usual.length === 0 && named === undefined ? DEFAULTS : loadConfig(usual, named, checkIds);
+}
+
+export function openStateDir(flags: Flags): string | undefined {
+  const uid = process.getuid?.() ?? -1;
+  return stateDirPath(flags['state-dir'], { uid, env: process.env, from: invocation.from });
+}
+
+export async function openTarget(flags: Flags): Promise<Target> {
+  if (flags.from !== undefined) {
+    const path = fromHere(flags.from);
+    await assertAnswers(path, 'STD_BAD_RECORDING');
+    const [{ loadRecording }, { ReplayTarget }] = await Promise.all([import('../target/recording.ts'), import('../target/replay.ts')]);
+    return new ReplayTarget(await loadRecording(path));
+  }
+  const stateDir = openStateDir(flags);
+  const { LocalTarget } = await import('../target/local.ts');
+  return new LocalTarget(stateDir !== undefined && answersAtOnce(stateDir) ? stateDir : undefined);
+}

@@ -1,0 +1,46 @@
+import { writeFileSync } from 'node:fs';
+import { messageOf, StdoctorError } from '../errors.ts';
+import { assertAnswers } from '../target/own-paths.ts';
+import { FORMATS, type Format } from './flags.ts';
+import { fromHere } from './invocation.ts';
+
+export interface Output {
+  format: Format;
+  /** undefined: standard output. */
+  file?: string;
+}
+
+/** `--output FILE`, `--output FORMAT:FILE`; only a known format before the colon counts as one. */
+export function outputsOf(flags: { format?: Format | undefined; json?: boolean | undefined; output?: string[] | undefined }): Output[] {
+  const format = flags.json ? 'json' : (flags.format ?? 'pretty');
+  if (flags.output === undefined || flags.output.length === 0) {
+    return [{ format }];
+  }
+  return flags.output.map((given) => {
+    const colon = given.indexOf(':');
+    const named = FORMATS.find((known) => known === given.slice(0, colon));
+    const file = named === undefined ? given : given.slice(colon + 1);
+    if (file === '') {
+      throw new StdoctorError('STD_USAGE', `--output ${given}: expected the name of a file, found none`);
+    }
+    return { format: named ?? format, file: fromHere(file) };
+  });
+}
+
+export async function emit(
+  outputs: readonly Output[],
+  render: (format: Format, stream: NodeJS.WriteStream | undefined) => Promise<string>,
+): Promise<void> {
+  for (const { format, file } of outputs) {
+    if (file === undefined) {
+      process.stdout.write(await render(format, process.stdout));
+      continue;
+    }
+    await assertAnswers(file, 'STD_OUTPUT');
+    try {
+      writeFileSync(file, await render(format, undefined));
+    } catch (error) {
+      throw new StdoctorError('STD_OUTPUT', `the report could not be written to ${file}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { StdoctorError } from '../errors.ts';
+import { printable } from '../names.ts';
+
+export interface Listed {
+  id: string;
+  codes: Readonly<Record<string, string>>;
+}
+
+export interface Selection<E extends Listed> {
+  entries: E[];
+  /** Ids of findings that were named. */
+  findings: string[];
+}
+
+/** What CHECK… and FINDING… name. A finding's id begins with its code, which tells the check. Nothing named: all but the skipped. */
+export function select<E extends Listed>(
+  words: readonly string[],
+  all: readonly E[],
+  skip: readonly string[],
+  findingsToo = false,
+): Selection<E> {
+  if (words.length === 0) {
+    return { entries: all.filter(({ id }) => !skip.includes(id)), findings: [] };
+  }
+  const entries = new Set<E>();
+  const findings: string[] = [];
+  for (const word of words) {
+    const check = all.find(({ id }) => id === word);
+    const owner = check ?? (findingsToo ? ownerOf(word, all) : undefined);
+    if (owner === undefined) {
+      const known = all.map(({ id }) => id).join(', ');
+      throw new StdoctorError(
+        'STD_USAGE',
+        `${printable(word)} is no check${findingsToo ? ' and no finding' : ''}: expected one of ${known}`,
+      );
+    }
+    entries.add(owner);
+    if (check === undefined) {
+      findings.push(word);
+    }
+  }
+  return { entries: [...entries], findings };
+}
+
+/** The check whose code a finding's id (`fuse-dead-1a2b3c4d`) begins with. */
+export function ownerOf<E extends Listed>(finding: string, all: readonly E[]): E | undefined {
+  const code = codeOf(finding);
+  return code === undefined ? undefined : all.find(({ codes }) => code in codes);
+}
+
+export function codeOf(finding: string): string | undefined {
+  return /^(.+)-[0-9a-f]{8}$/.exec(finding)?.[1];
+}

@@ -1,0 +1,88 @@
+/** /etc/stdoctor/config.yaml, then the user's, then --config: later ones win. Absent is fine, wrong is not. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Document, LineCounter } from 'yaml';
+import { parseDuration } from './durations.ts';
+import { messageOf, StdoctorError } from './errors.ts';
+
+export interface Config {
+  /** Milliseconds. */
+  deadlineMs: number;
+  /** Ids of checks that do not run unless they are named. */
+  skip: string[];
+}
+
+export const DEFAULTS: Config = { deadlineMs: 60_000, skip: [] };
+
+/** The usual places, without one given by hand. */
+export function usualConfigFiles(env: NodeJS.ProcessEnv): string[] {
+  const base = env['XDG_CONFIG_HOME']?.startsWith('/')
+    ? env['XDG_CONFIG_HOME']
+    : env['HOME']?.startsWith('/')
+      ? join(env['HOME'], '.config')
+      : undefined;
+  return ['/etc/stdoctor/config.yaml', ...(base === undefined ? [] : [join(base, 'stdoctor/config.yaml')])];
+}
+
+/** checkIds: what may stand under skip. */
+export async function loadConfig(usual: readonly string[], named: string | undefined, checkIds: readonly string[]): Promise<Config> {
+  const files = [...usual.filter((file) => existsSync(file)), ...(named === undefined ? [] : [named])];
+  let config = DEFAULTS;
+  for (const file of files) {
+    config = { ...config, ...(await readConfig(file, checkIds)) };
+  }
+  return config;
+}
+
+async function readConfig(file: string, checkIds: readonly string[]): Promise<Partial<Config>> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new StdoctorError('STD_BAD_CONFIG', `${file} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  const [{ LineCounter, parseDocument }, v] = await Promise.all([import('yaml'), import('valibot')]);
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const broken = document.errors[0];
+  if (broken !== undefined) {
+    const { line, col } = lines.linePos(broken.pos[0]);
+    throw new StdoctorError('STD_BAD_CONFIG', `${file}:${line}:${col}: not valid YAML: ${messageOf(broken).split('\n')[0]}`);
+  }
+  const schema = v.strictObject({
+    deadline: v.optional(
+      v.pipe(
+        v.string(),
+        v.check((given) => parseDuration(given) !== undefined, 'a duration such as 500ms, 30s, 5m, 2h or 7d'),
+      ),
+    ),
+    skip: v.optional(v.array(v.picklist(checkIds))),
+  });
+  const checked = v.safeParse(schema, document.toJS() ?? {});
+  if (!checked.success) {
+    const issue = checked.issues[0];
+    const path = issue.path?.map(({ key }) => key) ?? [];
+    const expected =
+      issue.type === 'strict_object'
+        ? `one of the keys deadline, skip${issue.expected === 'never' ? '' : `, as ${issue.expected}`}`
+        : (issue.expected ?? issue.message);
+    throw new StdoctorError(
+      'STD_BAD_CONFIG',
+      `${file}:${lineOf(document, lines, path)}: ${path.join('.') || 'the document'}: expected ${expected}, found ${issue.received}`,
+    );
+  }
+  const { deadline, skip } = checked.output;
+  return { ...(deadline !== undefined && { deadlineMs: parseDuration(deadline) as number }), ...(skip !== undefined && { skip }) };
+}
+
+/** Where a value stands, or the nearest thing around it that has a place. */
+function lineOf(document: Document, lines: LineCounter, path: readonly unknown[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node: unknown = document.getIn(path.slice(0, length), true);
+    const range = typeof node === 'object' && node !== null && 'range' in node ? (node.range as [number]) : undefined;
+    if (range !== undefined) {
+      return lines.linePos(range[0]).line;
+    }
+  }
+  return 1;
+}

@@ -1,0 +1,137 @@
+import { all, defineFact, outputOf, read, run, seenAt, sourceOf, whyNot } from '../check/asking.ts';
+import { defineCondition } from '../check/condition.ts';
+import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
+import { fromByteString, type Name, toByteString } from '../names.ts';
+import { type Mount, optionList, optionValue } from './mountinfo.ts';
+import { procLinks } from './proc-links.ts';
+import { type Process, processOf } from './process.ts';
+
+export const CONNECTIONS = '/sys/fs/fuse/connections';
+
+/**
+ * The directory of a mount below /sys/fs/fuse/connections: the superblock's device number as the kernel counts it
+ * inside (fs/fuse/control.c prints `fc->dev`): the bare minor for `0:42`, `major << 20 | minor` for fuseblk.
+ */
+export function connectionOf(mount: Pick<Mount, 'device'>): number {
+  const [major = 0, minor = 0] = mount.device.split(':').map(Number);
+  return major * 2 ** 20 + minor;
+}
+
+/** Requests that callers wait for, or why that cannot be read. */
+export interface Waiting {
+  seen: Seen;
+  count: number | undefined;
+  why?: string;
+}
+
+export function* waitingOn(connection: number, take: string): Asking<Waiting> {
+  const probe: Probe = { kind: 'read', path: `${CONNECTIONS}/${connection}/waiting`, take };
+  const answer = yield* read(probe.path, { take });
+  const text = outputOf(answer).trim();
+  return /^\d+$/.test(text)
+    ? { seen: seenAt(probe, answer), count: Number(text) }
+    : { seen: seenAt(probe, answer), count: undefined, why: answer.state === 'ok' ? 'not a number' : whyNot(answer) };
+}
+
+export interface FuseDaemons {
+  seen: Seen;
+  /** Every process of the machine was looked at: only then does absence prove that a daemon is gone. */
+  complete: boolean;
+  /** By connection number, where the kernel tells it. */
+  byConnection: ReadonlyMap<number, Process[]>;
+  /** Processes that hold /dev/fuse while the kernel does not tell which connection, with their arguments. */
+  unmapped: { process: Process; argv: Name[] }[];
+}
+
+/** Who holds /dev/fuse, and for which connection. Touches no mount. */
+export const fuseDaemons = defineFact('fuse-daemons', function* (): Asking<FuseDaemons> {
+  const links = yield* procLinks(['/dev/fuse']);
+  const held = links.links.filter((link) => link.descriptor !== undefined);
+  const byPid = new Map<number, Process>();
+  const pids = [...new Set(held.map((link) => link.pid))];
+  for (const process of yield* all(pids.map((pid) => processOf(pid)))) {
+    if (process !== undefined) {
+      byPid.set(process.pid, process);
+    }
+  }
+  const infos = yield* all(held.map((link) => read(`/proc/${link.pid}/fdinfo/${link.descriptor}`)));
+  const byConnection = new Map<number, Process[]>();
+  const without = new Set<number>();
+  held.forEach((link, index) => {
+    // fuse_connection:	39
+    const connection = /^fuse_connection:\s+(\d+)$/m.exec(outputOf(infos[index] as Answer))?.[1];
+    const process = byPid.get(link.pid);
+    if (process === undefined) {
+      return;
+    }
+    if (connection === undefined) {
+      without.add(link.pid);
+    } else {
+      const holders = byConnection.get(Number(connection)) ?? [];
+      byConnection.set(Number(connection), holders.includes(process) ? holders : [...holders, process]);
+    }
+  });
+  const unmapped: FuseDaemons['unmapped'] = [];
+  for (const pid of without) {
+    // Reading a command line takes the lock of the process' memory, which a stuck process may hold: not read in-process.
+    const answer = yield* run(['cat', `/proc/${pid}/cmdline`], { suspect: true, limitMs: 1000 });
+    const process = byPid.get(pid);
+    if (process !== undefined) {
+      unmapped.push({ process, argv: outputOf(answer).split('\0').filter(Boolean).map(fromByteString) });
+    }
+  }
+  return { seen: links.seen, complete: links.complete, byConnection, unmapped };
+});
+
+export interface DaemonsOfMount {
+  processes: Process[];
+  /** `kernel`: by fdinfo. `arguments`: by the mount point among the arguments. */
+  by: 'kernel' | 'arguments';
+  /** With no processes: it is proven that there is none. */
+  complete: boolean;
+}
+
+export function daemonsOf(mount: Mount, daemons: FuseDaemons): DaemonsOfMount {
+  const known = daemons.byConnection.get(connectionOf(mount));
+  if (known !== undefined) {
+    return { processes: known, by: 'kernel', complete: true };
+  }
+  const point = toByteString(mount.point);
+  const named = daemons.unmapped.filter(({ argv }) => argv.some((word) => toByteString(word) === point));
+  return named.length > 0
+    ? { processes: named.map(({ process }) => process), by: 'arguments', complete: true }
+    : { processes: [], by: 'kernel', complete: daemons.complete && daemons.unmapped.length === 0 };
+}
+
+/** The user and group whose questions the daemon answers, where it answers no others (no `allow_other`). */
+export function onlyFor(mount: Mount): { uid: number; gid: number } | undefined {
+  if (optionList(mount.superOptions).includes('allow_other')) {
+    return undefined;
+  }
+  const uid = Number(optionValue(mount.superOptions, 'user_id') ?? Number.NaN);
+  const gid = Number(optionValue(mount.superOptions, 'group_id') ?? Number.NaN);
+  return Number.isInteger(uid) && Number.isInteger(gid) ? { uid, gid } : undefined;
+}
+
+/** Nobody waits for an answer on this connection. */
+export const nobodyWaits = defineCondition('fuse-nobody-waits', function* (args: { connection: number }): Asking<Holds> {
+  const waiting = yield* waitingOn(args.connection, 'guard');
+  return waiting.count === 0
+    ? { holds: true }
+    : { holds: false, expected: `0 callers in ${waiting.seen.source}`, found: String(waiting.count ?? waiting.why) };
+});
+
+/** Callers still wait on this connection: what an abort would set free. */
+export const somebodyWaits = defineCondition('fuse-somebody-waits', function* (args: { connection: number }): Asking<Holds> {
+  const waiting = yield* waitingOn(args.connection, 'guard');
+  return (waiting.count ?? 0) > 0
+    ? { holds: true }
+    : { holds: false, expected: `callers waiting in ${waiting.seen.source}`, found: String(waiting.count ?? waiting.why) };
+});
+
+/** The control files of FUSE can be read. */
+export const fusectlThere = defineCondition('fusectl-there', function* (args: { connection: number }): Asking<Holds> {
+  const probe: Probe = { kind: 'read', path: `${CONNECTIONS}/${args.connection}/waiting`, take: 'there' };
+  const answer = yield* read(probe.path, { take: 'there' });
+  return answer.state === 'ok' ? { holds: true } : { holds: false, expected: `${sourceOf(probe)} readable`, found: whyNot(answer) };
+});

@@ -1,0 +1,210 @@
+/** Bulk questions about paths: one child asks many, says each answer at once, and where it hangs we know where. */
+import { all, outputOf, run, seenAt, whyNot } from '../check/asking.ts';
+import { defineCondition } from '../check/condition.ts';
+import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
+import { fromByteString, type Name, showName, toByteString } from '../names.ts';
+import { ERRNO, errnoAtEnd } from './errno.ts';
+
+export type Looked = { seen: Seen } & (
+  | { state: 'found'; type: 'd' | 'f' | 'l' | string; size: number; inode: number; device: number; links: number; empty: boolean }
+  /** `call` failed with this error: finding it, or reading the directory. */
+  | { state: 'errno'; errno: number; call: 'stat' | 'readdir'; line: string }
+  | { state: 'silent'; limitMs: number; wchan?: string; leaked?: number }
+  | { state: 'unknown'; why: string }
+);
+
+const AT_ONCE = 500;
+const PARTS_AFTER_A_HANG = 8;
+const FIELDS = '%p\\0%y %s %i %D %n\\0';
+
+/** The probe of one bulk child. Unbuffered, so that what it said before it hung is known. */
+export function bulkArgv(paths: readonly Name[]): Name[] {
+  return [
+    'stdbuf',
+    '-o0',
+    'find',
+    ...paths,
+    '-maxdepth',
+    '0',
+    '-printf',
+    FIELDS,
+    '(',
+    '-empty',
+    '-printf',
+    'empty\\0',
+    '-o',
+    '-printf',
+    'not\\0',
+    ')',
+  ];
+}
+
+/** stat and the first directory entry of each absolute path. `known` are paths on which a child of an earlier run still hangs. */
+export function* lookAt(
+  paths: readonly Name[],
+  limitMs: number,
+  known: ReadonlyMap<string, number> = new Map(),
+): Asking<Map<string, Looked>> {
+  const looked = new Map<string, Looked>();
+  const open: Name[] = [];
+  for (const path of paths) {
+    const leaked = known.get(toByteString(path));
+    if (leaked === undefined) {
+      open.push(path);
+    } else {
+      looked.set(toByteString(path), { state: 'silent', limitMs, leaked, seen: { source: 'a child of an earlier run', at: '' } });
+    }
+  }
+  for (const part of yield* all(chunks(open, AT_ONCE).map((chunk) => bulk(chunk, limitMs)))) {
+    for (const [path, result] of part) {
+      looked.set(path, result);
+    }
+  }
+  return looked;
+}
+
+function* bulk(paths: readonly Name[], limitMs: number): Asking<Map<string, Looked>> {
+  if (paths.length === 0) {
+    return new Map();
+  }
+  const probe: Probe & { kind: 'run' } = { kind: 'run', argv: bulkArgv(paths) };
+  const answer = yield* run(probe.argv, { limitMs, suspect: paths.length === 1 });
+  const results = parseBulk(paths, answer, seenAt(probe, answer));
+  const unasked = paths.filter((path) => !results.has(toByteString(path)));
+  const parts = chunks(unasked, Math.max(1, Math.ceil(unasked.length / PARTS_AFTER_A_HANG)));
+  for (const part of yield* all(parts.map((chunk) => bulk(chunk, limitMs)))) {
+    for (const [path, result] of part) {
+      results.set(path, result);
+    }
+  }
+  return results;
+}
+
+/** What one bulk child said. Paths that it did not come to, because it hung on an earlier one, are left out. */
+export function parseBulk(paths: readonly Name[], answer: Answer, seen: Seen): Map<string, Looked> {
+  const results = new Map<string, Looked>();
+  const keys = paths.map(toByteString);
+  if (answer.state !== 'ok' && answer.state !== 'timed-out') {
+    for (const key of keys) {
+      results.set(key, { state: 'unknown', why: whyNot(answer), seen });
+    }
+    return results;
+  }
+  const errors = parseErrors(answer.err);
+  const fail = (failed: string[]) => {
+    for (const path of failed) {
+      results.set(path, failure(path, 'stat', errors, seen));
+    }
+  };
+  const records = outputOf(answer).split('\0').slice(0, -1);
+  let next = 0;
+  for (let index = 0; index < records.length; next++) {
+    const key = keys.indexOf(records[index] as string, next);
+    // 'd 4096 2146350 65024 2'
+    const fields = /^(\w) (\d+) (\d+) (\d+) (\d+)$/.exec(records[index + 1] ?? '');
+    const empty = records[index + 2];
+    if (key < 0) {
+      break;
+    }
+    // Those that were passed over without a word on stdout failed.
+    fail(keys.slice(next, key));
+    next = key;
+    if (fields === null || (empty !== 'empty' && empty !== 'not')) {
+      break;
+    }
+    const path = keys[key] as string;
+    const failedRead = errors.get(path);
+    results.set(
+      path,
+      failedRead === undefined
+        ? {
+            state: 'found',
+            type: fields[1] as string,
+            size: Number(fields[2]),
+            inode: Number(fields[3]),
+            device: Number(fields[4]),
+            links: Number(fields[5]),
+            empty: empty === 'empty',
+            seen,
+          }
+        : failure(path, 'readdir', errors, seen),
+    );
+    index += 3;
+  }
+  const rest = keys.slice(next);
+  if (answer.state === 'ok') {
+    fail(rest);
+  } else if (rest[0] !== undefined) {
+    const { limitMs, wchan, leaked } = answer;
+    results.set(rest[0], {
+      state: 'silent',
+      limitMs,
+      seen,
+      ...(wchan !== undefined && { wchan }),
+      ...(leaked !== undefined && { leaked: leaked.pid }),
+    });
+  }
+  return results;
+}
+
+function failure(path: string, call: 'stat' | 'readdir', errors: ReadonlyMap<string, string>, seen: Seen): Looked {
+  const line = errors.get(path);
+  const errno = line === undefined ? undefined : errnoAtEnd(line);
+  return line === undefined || errno === undefined
+    ? { state: 'unknown', why: line ?? 'find said nothing about it', seen }
+    : { state: 'errno', errno, call, line, seen };
+}
+
+// find: '/mnt/a\n\'b': Input/output error
+const FIND_ERROR = /^find: '((?:[^'\\]|\\.)*)': .*$/;
+
+/** The errors that find printed under LC_ALL=C, by path. */
+export function parseErrors(err: string): Map<string, string> {
+  const errors = new Map<string, string>();
+  for (const line of err.split('\n')) {
+    const quoted = FIND_ERROR.exec(line)?.[1];
+    if (quoted !== undefined) {
+      errors.set(unquote(quoted), line);
+    }
+  }
+  return errors;
+}
+
+const SHORT: Readonly<Record<string, string>> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
+
+function unquote(quoted: string): string {
+  return quoted.replace(/\\(?:([0-7]{3})|(.))/g, (_, octal: string | undefined, character: string) =>
+    octal === undefined ? (SHORT[character] ?? character) : String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
+
+/** Where a bulk child of an earlier run, known by its argv and its output so far, still hangs. */
+export function hungAt(argv: readonly Name[], out: Uint8Array): Name | undefined {
+  const paths = argv.slice(3, argv.indexOf('-maxdepth'));
+  if (toByteString(argv[2] ?? '') !== 'find' || !argv.includes('-maxdepth')) {
+    return undefined;
+  }
+  const answer: Answer = { state: 'timed-out', out, err: '', limitMs: 0, at: '', ms: 0 };
+  for (const [path, result] of parseBulk(paths, answer, { source: '', at: '' })) {
+    if (result.state === 'silent') {
+      return fromByteString(path);
+    }
+  }
+  return undefined;
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  const parts: T[][] = [];
+  for (let index = 0; index < items.length; index += size) {
+    parts.push(items.slice(index, index + size));
+  }
+  return parts;
+}
+
+/** What lies at a path: `d`, `f`, … as find prints types, or `absent`. */
+export const pathIs = defineCondition('path-is', function* (args: { path: Name; type: string }): Asking<Holds> {
+  const looked = (yield* lookAt([args.path], 2000)).get(toByteString(args.path));
+  const absent = looked?.state === 'errno' && looked.errno === ERRNO.ENOENT;
+  const found = absent ? 'absent' : looked?.state === 'found' ? looked.type : 'what could not be looked at';
+  return found === args.type ? { holds: true } : { holds: false, expected: `${showName(args.path)}: ${args.type}`, found };
+});

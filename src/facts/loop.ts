@@ -1,0 +1,218 @@
+import { all, defineFact, expectOutput, outputOf, read, run, seenAt, whyNot } from '../check/asking.ts';
+import { defineCondition } from '../check/condition.ts';
+import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
+import { fromByteString, isBelow, type Name, showName, toByteString } from '../names.ts';
+import { stillHung } from './left-behind.ts';
+import { type Looked, lookAt } from './look.ts';
+import { mayHang } from './mount-kinds.ts';
+import { type Mount, mountOf, mountTable } from './mountinfo.ts';
+
+const SECTOR = 512;
+const DELETED = ' (deleted)';
+const LIMIT = 2000;
+
+export interface LoopDevice {
+  /** `major:minor` of what is mounted: the loop itself or a partition on it. */
+  device: string;
+  /** `/dev/loop0` */
+  node: string;
+  /** Without the kernel's marker. */
+  backing: Name;
+  /** The kernel's marker: the file's name is gone, its bytes live while the loop does. */
+  deleted: boolean;
+  offset: number;
+  /** Bytes of the block device. */
+  size: number;
+  autoclear: boolean;
+  seen: Seen;
+  /** The backing file as it is found at its path now; absent where the path is gone or cannot be asked. */
+  file: { state: 'found'; size: number; inode: number } | { state: 'gone' } | { state: 'unknown'; why: string };
+}
+
+export interface Loops {
+  loops: LoopDevice[];
+  /** Loop devices of which something could not be read. */
+  unjudged: { device: string; why: string }[];
+}
+
+/** The loop devices below mounted file systems. */
+export const mountedLoops = defineFact('mounted-loops', function* (): Asking<Loops> {
+  const table = yield* mountTable();
+  const devices = [...new Set(table.mounts.filter(isOnLoop).map(({ device }) => device))];
+  const read = yield* all(devices.map(readLoop));
+  const loops = read.filter((loop): loop is LoopDevice => 'node' in loop);
+  const unjudged = read.filter((loop): loop is { device: string; why: string } => 'why' in loop);
+  const wanted = loops.filter((loop) => !loop.deleted || loop.file.state === 'unknown');
+  const files = yield* lookAtBacking(wanted.map(literalPath));
+  const inodes = loops.some(({ deleted }) => deleted) ? yield* backingInodes() : new Map<string, BackingInode>();
+  return { loops: loops.map((loop) => settle(loop, files.get(toByteString(literalPath(loop))), inodes.get(loop.node))), unjudged };
+});
+
+/** 7 is the major number of loop devices; their partitions have others, but the name. */
+function isOnLoop(mount: Mount): boolean {
+  return mount.device.startsWith('7:') || /^\/dev\/loop\d+p\d+$/.test(toByteString(mount.source));
+}
+
+function* readLoop(device: string): Asking<LoopDevice | { device: string; why: string }> {
+  const direct: Probe = { kind: 'read', path: `/sys/dev/block/${device}/loop/backing_file` };
+  const first = yield* read(direct.path);
+  // For a partition, /sys/dev/block/MAJ:MIN leads into the directory of the loop device it lies on.
+  const base = first.state === 'absent' ? `/sys/dev/block/${device}/..` : `/sys/dev/block/${device}`;
+  const names = ['loop/backing_file', 'loop/offset', 'loop/autoclear', 'size', 'dev'];
+  const answers = yield* all(names.map((name) => read(`${base}/${name}`)));
+  const [backing, offset, autoclear, size, dev] = answers.map((answer) =>
+    answer.state === 'ok' ? outputOf(answer).replace(/\n$/, '') : undefined,
+  );
+  const minor = /^7:(\d+)$/.exec(dev ?? '')?.[1];
+  if (!backing || !isNumber(offset) || !isNumber(size) || !isNumber(autoclear) || minor === undefined) {
+    const failed = answers.find(({ state }) => state !== 'ok');
+    return { device, why: `the loop device behind it cannot be read in ${base}/loop: ${failed ? whyNot(failed) : 'unknown format'}` };
+  }
+  const deleted = backing.endsWith(DELETED);
+  return {
+    device,
+    node: `/dev/loop${Number(minor)}`,
+    backing: fromByteString(deleted ? backing.slice(0, -DELETED.length) : backing),
+    deleted,
+    offset: Number(offset),
+    size: Number(size) * SECTOR,
+    autoclear: autoclear === '1',
+    seen: seenAt({ kind: 'read', path: `${base}/loop/backing_file` }, first.state === 'ok' ? first : (answers[0] as Answer)),
+    file: { state: 'unknown', why: 'not looked at' },
+  };
+}
+
+function isNumber(text: string | undefined): text is string {
+  return text !== undefined && /^\d+$/.test(text);
+}
+
+/** The path as the kernel printed it, marker and all: a file may really bear such a name. */
+function literalPath(loop: LoopDevice): Name {
+  return loop.deleted ? fromByteString(toByteString(loop.backing) + DELETED) : loop.backing;
+}
+
+/** Files on mounts that may hang are asked one by one, so that one of them does not keep the others waiting. */
+function* lookAtBacking(paths: Name[]): Asking<Map<string, Looked>> {
+  const table = yield* mountTable();
+  const risky = paths.filter((path) =>
+    table.mounts.some((mount) => mayHang(mount) && mount.fstype !== 'autofs' && isBelow(path, mount.point)),
+  );
+  const onAutofs = paths.filter((path) => mountOf(table, path)?.fstype === 'autofs');
+  const ask = (group: Name[]) => group.filter((path) => !onAutofs.includes(path));
+  const known = yield* stillHung();
+  const parts = yield* all([
+    lookAt(ask(paths.filter((path) => !risky.includes(path))), LIMIT, known),
+    ...ask(risky).map((path) => lookAt([path], LIMIT, known)),
+  ]);
+  return new Map(parts.flatMap((part) => [...part]));
+}
+
+interface BackingInode {
+  inode: number;
+  device: number;
+}
+
+/** What the loop driver itself knows of its file: inode and device, which a rename or removal does not change. */
+function* backingInodes(): Asking<Map<string, BackingInode>> {
+  const probe: Probe & { kind: 'run' } = {
+    kind: 'run',
+    argv: ['losetup', '--list', '--raw', '--noheadings', '-O', 'NAME,BACK-INO,BACK-MAJ:MIN'],
+  };
+  const found = new Map<string, BackingInode>();
+  // /dev/loop0 60917 254:0
+  for (const line of outputOf(yield* run(probe.argv)).split('\n')) {
+    const match = /^(\/dev\/loop\d+) +(\d+) +(\d+):(\d+)$/.exec(line.trim());
+    if (match !== null) {
+      const [major, minor] = [Number(match[3]), Number(match[4])];
+      // As glibc packs st_dev, gnu_dev_makedev(3).
+      found.set(match[1] as string, { inode: Number(match[2]), device: ((major & 0xfff) << 8) + (minor & 0xff) + (minor >>> 8) * 2 ** 20 });
+    }
+  }
+  return found;
+}
+
+function settle(loop: LoopDevice, looked: Looked | undefined, inode: BackingInode | undefined): LoopDevice {
+  if (looked?.state === 'found' && loop.deleted) {
+    // A file of that very name with the loop's own inode: the marker is part of the name.
+    return looked.inode === inode?.inode && looked.device === inode.device
+      ? { ...loop, backing: literalPath(loop), deleted: false, file: { state: 'found', size: looked.size, inode: looked.inode } }
+      : { ...loop, file: { state: 'gone' } };
+  }
+  if (looked?.state === 'found') {
+    return { ...loop, file: { state: 'found', size: looked.size, inode: looked.inode } };
+  }
+  if (loop.deleted) {
+    return { ...loop, file: { state: 'gone' } };
+  }
+  const why = looked === undefined ? 'it lies on an automount that is not asked' : `${showName(loop.backing)}: ${whySilent(looked)}`;
+  return { ...loop, file: { state: 'unknown', why } };
+}
+
+function whySilent(looked: Looked): string {
+  switch (looked.state) {
+    case 'errno':
+      return looked.line;
+    case 'silent':
+      return `no answer within ${looked.limitMs / 1000} s`;
+    case 'unknown':
+      return looked.why;
+    default:
+      return 'found';
+  }
+}
+
+/** How many bytes the backing file lacks; 0 where it is long enough. sizelimit is already in the device's size. */
+export function missingBytes(loop: LoopDevice): number {
+  return loop.file.state === 'found' ? Math.max(0, loop.offset + loop.size - loop.file.size) : 0;
+}
+
+/** The loop device still stands on this file, deleted or not. */
+export const loopIs = defineCondition(
+  'loop-is',
+  function* (args: { device: string; node: string; backing: Name; deleted: boolean; size: number }): Asking<Holds> {
+    const { loops } = yield* mountedLoops();
+    const loop = loops.find(({ device, node }) => device === args.device && node === args.node);
+    const expected = `${args.node} of ${args.size} bytes on ${showName(args.backing)}${args.deleted ? DELETED : ''}`;
+    if (loop === undefined) {
+      return { holds: false, expected, found: 'no such mounted loop device' };
+    }
+    return toByteString(loop.backing) === toByteString(args.backing) && loop.deleted === args.deleted && loop.size === args.size
+      ? { holds: true }
+      : { holds: false, expected, found: `${loop.node} of ${loop.size} bytes on ${showName(loop.backing)}${loop.deleted ? DELETED : ''}` };
+  },
+);
+
+/** The loop device is attached, mounted or not. */
+export const loopAttached = defineCondition('loop-attached', function* (args: { node: string }): Asking<Holds> {
+  const path = `/sys/block/${args.node.slice('/dev/'.length)}/loop/backing_file`;
+  const answer = yield* read(path);
+  return answer.state === 'ok' ? { holds: true } : { holds: false, expected: `${args.node} attached`, found: whyNot(answer) };
+});
+
+/** Byte for byte the same, where nobody writes meanwhile. Reads both to the end: the limit grows with the size. */
+export const sameBytes = defineCondition('same-bytes', function* (args: { a: Name; b: Name; bytes: number }): Asking<Holds> {
+  const limitMs = 30_000 + Math.ceil(args.bytes / 20_000);
+  const probe: Probe & { kind: 'run' } = { kind: 'run', argv: ['cmp', '--', args.a, args.b] };
+  const answer = yield* run(probe.argv, { limitMs, suspect: true });
+  if (answer.state === 'ok' && answer.code === 0) {
+    return { holds: true };
+  }
+  const found =
+    answer.state === 'ok' ? `${outputOf(answer).trim() || answer.err.trim()}: somebody may have written meanwhile` : whyNot(answer);
+  return { holds: false, expected: `${showName(args.a)} and ${showName(args.b)} hold the same ${args.bytes} bytes`, found };
+});
+
+/** A directory's file system has room for this many bytes, and does not lie on the given device. */
+export const roomFor = defineCondition('room-for', function* (args: { directory: Name; bytes: number; notOn: string }): Asking<Holds> {
+  const table = yield* mountTable();
+  const probe: Probe & { kind: 'run' } = { kind: 'run', argv: ['stat', '-f', '-c', '%a %S', '--', args.directory] };
+  const [blocks = 0, size = 0] = expectOutput(probe, yield* run(probe.argv, { suspect: true }))
+    .trim()
+    .split(' ')
+    .map(Number);
+  const expected = `${args.bytes} bytes free in ${showName(args.directory)}, on another file system than the one in trouble`;
+  if (mountOf(table, args.directory)?.device === args.notOn) {
+    return { holds: false, expected, found: 'it is the same file system' };
+  }
+  return blocks * size >= args.bytes ? { holds: true } : { holds: false, expected, found: `${blocks * size} bytes free` };
+});

@@ -1,0 +1,42 @@
+/** What was meant, done and proven: one line an event, on the disk before and after each act. */
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Child, Finding, ResolvedAction, Step } from '../check/types.ts';
+import { messageOf, StdoctorError } from '../errors.ts';
+
+export const JOURNAL_FILE = 'journal.jsonl';
+
+export type Entry =
+  | { event: 'opened'; who: string; machine: string; boot: string | null; finding: Finding; steps: Step[] }
+  | { event: 'act' | 'release'; step: number; action: ResolvedAction }
+  | { event: 'started'; step: number; child: Child }
+  | { event: 'acted'; step: number; ok: boolean; code: number; log: string; why?: string }
+  | { event: 'proven'; step: number }
+  | { event: 'closed'; as: 'repaired' | 'unproven' | 'failed' | 'stale'; why?: string };
+
+export class Journal {
+  readonly #file: number;
+  readonly #run: string;
+
+  constructor(stateDir: string, run: string) {
+    try {
+      this.#file = openSync(join(stateDir, JOURNAL_FILE), 'a', 0o600);
+    } catch (error) {
+      throw new StdoctorError('STD_STATE_DIR', `the journal in ${stateDir} cannot be written: ${messageOf(error)}`, { cause: error });
+    }
+    this.#run = run;
+  }
+
+  /** On the disk when it returns. plan: the finding that the event belongs to. */
+  write(plan: string, entry: Entry): void {
+    const line = Buffer.from(`${JSON.stringify({ v: 1, at: new Date().toISOString(), run: this.#run, plan, ...entry })}\n`);
+    for (let written = 0; written < line.length; ) {
+      written += writeSync(this.#file, line, written);
+    }
+    fsyncSync(this.#file);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}

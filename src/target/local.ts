@@ -1,0 +1,212 @@
+/** The host this process runs on. */
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import pLimit from 'p-limit';
+import type { Acted, Answer, Child, Probe, ResolvedAction, Target } from '../check/types.ts';
+import { showName, toByteString, toBytes } from '../names.ts';
+import { askChild, childEnvironment, childOf, viaXargs } from './child.ts';
+import { LeftBehindMemory } from './left-behind.ts';
+import { safeSearchPath } from './own-paths.ts';
+import { probeKey } from './probe-key.ts';
+
+const DEFAULT_LIMIT = 5000;
+const SLOTS = 8;
+const BYTES_AT_MOST = 64 * 1024 * 1024;
+
+// What a kind of question says on its own stays out of the answer: it is the common part of every one.
+type Said<A> = A extends unknown ? Omit<A, 'at' | 'ms'> : never;
+type Outcome = Said<Answer>;
+
+export class LocalTarget implements Target {
+  readonly name = 'local';
+  readonly kind = 'host';
+  readonly via = 'local';
+  readonly #searchPath = safeSearchPath(process.env['PATH']);
+  readonly #memory: LeftBehindMemory;
+  readonly #slots = pLimit(SLOTS);
+  /** Suspect mounts have slots of their own: however many hang, the rest is asked. */
+  readonly #suspectSlots = pLimit(SLOTS);
+
+  /** stateDir: where children that cannot be killed are remembered; undefined for this run only. */
+  constructor(stateDir: string | undefined) {
+    this.#memory = new LeftBehindMemory(stateDir, readBootId());
+  }
+
+  async ask(probe: Probe, until: number): Promise<Answer> {
+    if (probe.kind === 'run') {
+      return (probe.suspect ? this.#suspectSlots : this.#slots)(() => this.#timed(until, () => this.#run(probe, until)));
+    }
+    return this.#timed(until, () => this.#other(probe, until));
+  }
+
+  async #timed(until: number, work: () => Promise<Outcome>): Promise<Answer> {
+    const started = Date.now();
+    const said: Outcome = started >= until ? { state: 'cut', why: 'the deadline of the run had passed' } : await work();
+    return { at: new Date(started).toISOString(), ms: Date.now() - started, ...said } as Answer;
+  }
+
+  async #run(probe: Probe & { kind: 'run' }, until: number): Promise<Outcome> {
+    const limitMs = probe.limitMs ?? DEFAULT_LIMIT;
+    const key = probeKey(probe);
+    const before = this.#memory.find(key);
+    if (before !== undefined) {
+      const { pid, startTime, out, wchan } = before;
+      return {
+        state: 'timed-out',
+        out: Buffer.from(out, 'base64'),
+        err: '',
+        limitMs,
+        leaked: { pid, startTime },
+        ...(wchan !== undefined && { wchan }),
+      };
+    }
+    const started = Date.now();
+    const time = Math.min(limitMs, until - started);
+    const end = await askChild(probe.argv, time, this.#searchPath, BYTES_AT_MOST);
+    switch (end.state) {
+      case 'exited':
+        return this.#absentThroughWrapper(probe, end.code, end.err) ?? { state: 'ok', code: end.code, out: end.out, err: end.err };
+      case 'not-started':
+        return notStarted(showName(probe.argv[0] ?? ''), end.errno);
+      case 'too-much':
+        return { state: 'denied', why: `more than ${BYTES_AT_MOST} bytes of output` };
+      case 'given-up':
+        if (end.leaked !== undefined) {
+          this.#memory.add(key, end.leaked, [...probe.argv], end.out, new Date(started).toISOString(), end.wchan);
+        }
+        return time < limitMs
+          ? { state: 'cut', why: 'the deadline of the run came first' }
+          : {
+              state: 'timed-out',
+              out: end.out,
+              err: end.err,
+              limitMs,
+              ...(end.wchan !== undefined && { wchan: end.wchan }),
+              ...(end.leaked !== undefined && { leaked: end.leaked }),
+            };
+    }
+  }
+
+  /** stdbuf, setpriv and xargs report a missing command in their own way: 127, and its name. */
+  #absentThroughWrapper(probe: Probe & { kind: 'run' }, code: number, err: string): Outcome | undefined {
+    const wraps = /^(stdbuf|setpriv|xargs)$/.test(toByteString(probe.argv[0] ?? '')) || probe.argv.some((word) => typeof word !== 'string');
+    return wraps && code === 127 ? { state: 'absent', why: err.trim() } : undefined;
+  }
+
+  async #other(probe: Exclude<Probe, { kind: 'run' }>, until: number): Promise<Outcome> {
+    switch (probe.kind) {
+      case 'left-behind': {
+        const children = this.#memory.children().map(({ pid, startTime, argv, out }) => ({ pid, startTime, argv, out }));
+        return { state: 'ok', code: 0, out: Buffer.from(JSON.stringify(children)), err: '' };
+      }
+      case 'inventory':
+        return this.#inventory(probe.topic, Math.min(probe.limitMs ?? DEFAULT_LIMIT, until - Date.now()));
+      case 'read':
+        return this.#read(probe, until);
+    }
+  }
+
+  async #inventory(topic: 'os' | 'system', limitMs: number): Promise<Outcome> {
+    const { default: systeminformation } = await import('systeminformation');
+    const question = topic === 'os' ? systeminformation.osInfo() : systeminformation.system();
+    const found = await Promise.race([question, sleep(limitMs, undefined, { ref: false })]);
+    return found === undefined
+      ? { state: 'timed-out', out: Buffer.alloc(0), err: '', limitMs }
+      : { state: 'ok', code: 0, out: Buffer.from(JSON.stringify({ ...found, serial: '', uuid: '', sku: '' })), err: '' };
+  }
+
+  /** Only what the kernel answers by itself is read in this process; any other file may lie on a mount that hangs. */
+  async #read(probe: Probe & { kind: 'read' }, until: number): Promise<Outcome> {
+    const path = toByteString(probe.path);
+    const maxBytes = probe.maxBytes ?? 1024 * 1024;
+    if (!/^\/(proc|sys)\//.test(path) || path.endsWith('/cmdline')) {
+      return this.#run(
+        {
+          kind: 'run',
+          argv: ['head', '-c', String(maxBytes), '--', probe.path],
+          ...(probe.limitMs !== undefined && { limitMs: probe.limitMs }),
+        },
+        until,
+      );
+    }
+    try {
+      const out = await readFile(toBytes(probe.path));
+      return { state: 'ok', code: 0, out: out.subarray(0, maxBytes), err: '' };
+    } catch (error) {
+      return failedRead(showName(probe.path), error as NodeJS.ErrnoException);
+    }
+  }
+
+  async act(action: ResolvedAction, log: string, started: (child: Child) => void): Promise<Acted> {
+    const words = action.kind === 'run' ? action.argv : (['tee', '--', action.path] as const);
+    const { argv, input } = viaXargs(words);
+    const [file, ...rest] = argv as [string, ...string[]];
+    // execa's types name only 3 to 9; any open descriptor serves.
+    const output = openSync(log, 'a', 0o600) as 3;
+    try {
+      // A session of its own and a file to write to: it survives this process and its terminal.
+      const child = execa(file, rest, {
+        cwd: '/',
+        env: childEnvironment(this.#searchPath),
+        extendEnv: false,
+        detached: true,
+        cleanup: false,
+        reject: false,
+        stdout: output,
+        stderr: output,
+        ...(action.kind === 'write' ? { input: action.content } : input === undefined ? { stdin: 'ignore' as const } : { input }),
+      });
+      const self = child.pid === undefined ? undefined : childOf(child.pid);
+      if (self !== undefined) {
+        started(self);
+      }
+      const result = await child;
+      const code = result.exitCode ?? -1;
+      const why =
+        result.exitCode === undefined
+          ? result.signal === undefined
+            ? `${file}: ${result.code ?? 'could not be started'}`
+            : `ended by ${result.signal}`
+          : undefined;
+      return { ok: code === 0, code, ...(why !== undefined && { why }) };
+    } finally {
+      closeSync(output);
+    }
+  }
+}
+
+function notStarted(what: string, errno: string): Outcome {
+  switch (errno) {
+    case 'ENOENT':
+      return { state: 'absent', why: `${what} is not installed` };
+    case 'EACCES':
+    case 'EPERM':
+      return { state: 'denied', why: `${what} may not be run` };
+    default:
+      return { state: 'unreachable', why: `${what} could not be started: ${errno}` };
+  }
+}
+
+function failedRead(what: string, error: NodeJS.ErrnoException): Outcome {
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+    case 'ESRCH':
+      return { state: 'absent', why: `${what} is not there` };
+    case 'EACCES':
+    case 'EPERM':
+      return { state: 'denied', why: `${what} may not be read` };
+    default:
+      return { state: 'errno', errno: Math.abs(error.errno ?? 0) };
+  }
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}

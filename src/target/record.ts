@@ -1,0 +1,45 @@
+import type { Answer, Probe, Target } from '../check/types.ts';
+import { probeKey } from './probe-key.ts';
+
+/** Wraps any target and keeps what was asked and answered. It cannot act. */
+export class RecordingTarget implements Target {
+  readonly name: string;
+  readonly kind: Target['kind'];
+  readonly via: Target['via'];
+  readonly #inner: Target;
+  readonly #entries = new Map<string, { probe: Probe; answer: Answer }>();
+
+  constructor(inner: Target) {
+    this.name = inner.name;
+    this.kind = inner.kind;
+    this.via = inner.via;
+    this.#inner = inner;
+  }
+
+  async ask(probe: Probe, until: number): Promise<Answer> {
+    const answer = withoutSecrets(await this.#inner.ask(probe, until));
+    this.#entries.set(probeKey(probe), { probe, answer });
+    return answer;
+  }
+
+  /** In the order of their identity, so that two recordings of one state differ only where the state does. */
+  entries(): { probe: Probe; answer: Answer }[] {
+    return [...this.#entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  }
+}
+
+function withoutSecrets(answer: Answer): Answer {
+  if (answer.state !== 'ok' && answer.state !== 'timed-out') {
+    return answer;
+  }
+  const text = Buffer.from(answer.out).toString('latin1');
+  const masked = mask(text);
+  return { ...answer, out: masked === text ? answer.out : Buffer.from(masked, 'latin1'), err: mask(answer.err) };
+}
+
+/** `https://user:secret@host` and `password=secret`, as sources and options of mounts carry them. */
+function mask(text: string): string {
+  return text
+    .replace(/(\w:\/\/[^\s:/@]*:)[^\s@/]+@/g, '$1********@')
+    .replace(/\b((?:pass|password|passwd|secret|token|credential|key)=)[^\s,\0]+/gi, '$1********');
+}
