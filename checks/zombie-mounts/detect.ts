@@ -43,8 +43,9 @@ export type ZombieFound = Found<Code, MountData>;
 
 type Judgement = { finding: ZombieFound } | { unjudged: string } | { healthy: true; note?: string };
 
-/** A kernel function in which a caller waits for a FUSE daemon: `request_wait_answer`, and what older kernels called it. */
-const WAITS_FOR_DAEMON = /request_wait_answer|fuse_/;
+/** Kernel functions of fs/fuse/dev.c: a caller whose request was sent, and one who may not send yet since the connection is not set up. */
+const WAITS_FOR_ANSWER = 'request_wait_answer';
+const WAITS_FOR_SETUP = 'fuse_get_req';
 
 export function detect(facts: ZombieFacts): Verdict<ZombieFound> {
   const verdict = {
@@ -145,7 +146,9 @@ function judgeFuse(mount: Mount, found: Reach, facts: ZombieFacts): Judgement {
 function judgeSilent(mount: Mount, found: Reach & { state: 'silent' }, owners: DaemonsOfMount | undefined, facts: ZombieFacts): Judgement {
   const samples = [...found.waiting, ...(found.leaked === undefined || found.waitingAfter === undefined ? [] : [found.waitingAfter])];
   const falls = samples.some((count, index) => count === 0 || (index > 0 && count < (samples[index - 1] as number)));
-  const waits = found.wchan !== undefined && WAITS_FOR_DAEMON.test(found.wchan);
+  if (found.wchan === WAITS_FOR_SETUP) {
+    return { unjudged: `no answer within ${seconds(found.limitMs)}: its daemon is still starting, or hangs while it starts` };
+  }
   if (found.statfsMs !== undefined) {
     return {
       unjudged: `it answered statfs after ${seconds(found.statfsMs)}, but no listing within ${seconds(found.limitMs)}: slow, or about to hang`,
@@ -156,7 +159,7 @@ function judgeSilent(mount: Mount, found: Reach & { state: 'silent' }, owners: D
       unjudged: `no answer within ${seconds(found.limitMs)}, but requests are being answered (${samples.join(', ')} waiting): slow`,
     };
   }
-  if (samples.length < 2 && !waits) {
+  if (samples.length < 2 && found.wchan !== WAITS_FOR_ANSWER) {
     return { unjudged: `${sentenceOf(found)}, and whether its daemon makes progress cannot be seen` };
   }
   return { finding: fuseHung(mount, found, samples, owners, facts) };

@@ -1,4 +1,4 @@
-import { defineFact, outputOf, run, seenAt, Unknown, whyNot } from '../check/asking.ts';
+import { defineFact, outputOf, run, Unknown, whyNot } from '../check/asking.ts';
 import type { Answer, Asking, Probe, Seen } from '../check/types.ts';
 import { fromByteString, type Name, toByteString } from '../names.ts';
 import { self } from './process.ts';
@@ -56,13 +56,14 @@ export const procLinks = defineFact('proc-links', function* (paths: Name[]): Ask
     ],
   };
   const answer = yield* run(probe.argv);
+  const seen = { source: '/proc/*/fd, cwd, root, exe', at: answer.at };
   const { seesAllProcesses } = yield* self();
   if (answer.state !== 'ok' || answer.code > 1) {
-    return { seen: seenAt(probe, answer), links: [], complete: false, why: whyNot(answer) };
+    return { seen, links: [], complete: false, why: whyNot(answer) };
   }
   const denied = seesAllProcesses ? firstRefusal(answer) : 'not every process is visible here';
   const links = outputOf(answer).split('\0').slice(0, -1).map(parseLink);
-  return { seen: seenAt(probe, answer), links, complete: denied === undefined, ...(denied !== undefined && { why: denied }) };
+  return { seen, links, complete: denied === undefined, ...(denied !== undefined && { why: denied }) };
 });
 
 /** Processes end while we look: that is no gap. Anything else that find could not read is one. */
