@@ -19,12 +19,12 @@ export default class Explain extends Command {
     const { args } = await this.parse(Explain);
     const what = String(args.what);
     const check = checks.find(({ id }) => id === what);
-    const owner = check ?? checks.find(({ codes }) => what in codes) ?? ownerOf(what, checks);
+    const owner = check ?? checks.find(({ codes }) => Object.hasOwn(codes, what)) ?? ownerOf(what, checks);
     if (owner === undefined) {
       const known = checks.flatMap(({ id, codes }) => [id, ...Object.keys(codes)]).join(', ');
       throw new StdoctorError('STD_USAGE', `${printable(what)} is no check, code or finding: expected one of ${known}`);
     }
     const readme = readFileSync(join(invocation.root, 'checks', owner.id, 'README.md'), 'utf8');
-    process.stdout.write(check === undefined ? sectionOf(readme, what in owner.codes ? what : (codeOf(what) as string)) : readme);
+    process.stdout.write(check === undefined ? sectionOf(readme, Object.hasOwn(owner.codes, what) ? what : (codeOf(what) as string)) : readme.replaceAll(/^<!--.*-->\n+/gm, ''));
   }
 }

@@ -10,6 +10,7 @@ import { select } from '../src/cli/select.ts';
 import { newRunId, toRun } from '../src/engine/inspect.ts';
 import { recordTarget } from '../src/engine/record.ts';
 import { exitCodeOf } from '../src/engine/result.ts';
+import { StdoctorError } from '../src/errors.ts';
 import { assertAnswers } from '../src/target/own-paths.ts';
 import { saveRecording } from '../src/target/recording.ts';
 import { showWhile } from '../src/ui/progress.ts';
@@ -31,6 +32,9 @@ export default class Record extends Command {
 
   async run(): Promise<void> {
     const { argv, flags } = await this.parse(Record);
+    if (flags.output === '') {
+      throw new StdoctorError('STD_USAGE', "record --output '': expected a directory or a .tar.gz file, found an empty name");
+    }
     const path = fromHere(String(flags.output));
     await assertAnswers(path, 'STD_OUTPUT');
     const config = await openConfig(

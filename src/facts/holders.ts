@@ -1,4 +1,4 @@
-import { all, defineFact, outputOf, read } from '../check/asking.ts';
+import { all, defineFact, outputOf, read, run } from '../check/asking.ts';
 import type { Answer, Asking, Seen } from '../check/types.ts';
 import { type Name, toByteString } from '../names.ts';
 import { procLinks } from './proc-links.ts';
@@ -27,12 +27,13 @@ export const holdersOf = defineFact('holders', function* (points: Name[]): Askin
   for (const [index, pid] of pids.entries()) {
     names.set(pid, outputOf(comms[index] as Answer).trimEnd());
   }
+  const strangers = yield* otherNamespaces(pids);
   const byPoint = new Map<string, Holder[]>();
   for (const point of points.map(toByteString)) {
     const holders = new Map<number, Holder>();
     for (const link of found.links) {
       const target = toByteString(link.target);
-      if (target !== point && !target.startsWith(`${point}/`)) {
+      if (strangers.has(link.pid) || (target !== point && !target.startsWith(`${point}/`))) {
         continue;
       }
       const holder = holders.get(link.pid) ?? { pid: link.pid, name: names.get(link.pid) ?? '', by: [] };
@@ -43,3 +44,18 @@ export const holdersOf = defineFact('holders', function* (points: Name[]): Askin
   }
   return { seen: found.seen, byPoint, complete: found.complete, ...(found.why !== undefined && { why: found.why }) };
 });
+
+/** Processes that mean another mount by the same path: those known to live in another mount namespace. */
+function* otherNamespaces(pids: readonly number[]): Asking<ReadonlySet<number>> {
+  if (pids.length === 0) {
+    return new Set();
+  }
+  const links = ['self', ...pids].map((pid) => `/proc/${pid}/ns/mnt`);
+  const answer = yield* run(['find', ...links, '-maxdepth', '0', '-printf', '%p %l\\n']);
+  // /proc/2583/ns/mnt mnt:[4026531841]
+  const namespaces = new Map(
+    [...outputOf(answer).matchAll(/^\/proc\/(\w+)\/ns\/mnt (\S+)$/gm)].map(([, pid, namespace]) => [pid, namespace]),
+  );
+  const own = namespaces.get('self');
+  return new Set(pids.filter((pid) => own !== undefined && namespaces.has(String(pid)) && namespaces.get(String(pid)) !== own));
+}

@@ -116,19 +116,31 @@ interface BackingInode {
 function* backingInodes(): Asking<Map<string, BackingInode>> {
   const probe: Probe & { kind: 'run' } = {
     kind: 'run',
-    argv: ['losetup', '--list', '--raw', '--noheadings', '-O', 'NAME,BACK-INO,BACK-MAJ:MIN'],
+    argv: ['losetup', '--list', '--json', '-O', 'NAME,BACK-INO,BACK-MAJ:MIN'],
   };
   const found = new Map<string, BackingInode>();
-  // /dev/loop0 60917 254:0
-  for (const line of outputOf(yield* run(probe.argv)).split('\n')) {
-    const match = /^(\/dev\/loop\d+) +(\d+) +(\d+):(\d+)$/.exec(line.trim());
-    if (match !== null) {
-      const [major, minor] = [Number(match[3]), Number(match[4])];
+  // {"loopdevices": [{"name":"/dev/loop0", "back-ino":2146754, "back-maj:min":"     254:0  "}]}
+  for (const device of parseDevices(outputOf(yield* run(probe.argv)))) {
+    const [major, minor] = String(device['back-maj:min']).trim().split(':').map(Number);
+    if (typeof device['name'] === 'string' && major !== undefined && minor !== undefined) {
       // As glibc packs st_dev, gnu_dev_makedev(3).
-      found.set(match[1] as string, { inode: Number(match[2]), device: ((major & 0xfff) << 8) + (minor & 0xff) + (minor >>> 8) * 2 ** 20 });
+      found.set(device['name'], {
+        inode: Number(device['back-ino']),
+        device: ((major & 0xfff) << 8) + (minor & 0xff) + (minor >>> 8) * 2 ** 20,
+      });
     }
   }
   return found;
+}
+
+function parseDevices(json: string): Record<string, unknown>[] {
+  try {
+    const parsed: unknown = JSON.parse(json);
+    const devices = typeof parsed === 'object' && parsed !== null && 'loopdevices' in parsed ? parsed.loopdevices : [];
+    return Array.isArray(devices) ? devices.filter((device) => typeof device === 'object' && device !== null) : [];
+  } catch {
+    return [];
+  }
 }
 
 function settle(loop: LoopDevice, looked: Looked | undefined, inode: BackingInode | undefined): LoopDevice {

@@ -8,8 +8,9 @@ export function reportToJson(run: RunResult): string {
     schema: 'stdoctor.report/1',
     version: run.version,
     run: { id: run.id, startedAt: run.startedAt, durationMs: run.durationMs },
-    targets: run.targets.map(({ checks, findings, ...target }) => ({
+    targets: run.targets.map(({ checks, findings, host: { hardware: _forPeople, ...host }, ...target }) => ({
       ...target,
+      host,
       checks: checks.map(({ title: _title, ...check }) => check),
       findings: findings.map(findingToJson),
     })),

@@ -1,6 +1,17 @@
 /** A mount namespace of its own in which faults are made, and out of which nothing is left. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,9 +20,11 @@ import { execa } from 'execa';
 import { connectionOf } from '../../src/facts/fuse.ts';
 import { type Mount, parseMountinfo } from '../../src/facts/mountinfo.ts';
 import { toByteString } from '../../src/names.ts';
+import { Terminal } from './terminal.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SFTP_SERVER = '/usr/lib/openssh/sftp-server';
+const FREEZER = '/sys/fs/cgroup/freezer';
 const FUSECTL = '/sys/fs/fuse/connections';
 
 export interface Ran {
@@ -30,6 +43,8 @@ export class World {
   readonly #holder: ChildProcess;
   readonly #loops: string[] = [];
   readonly #groups: number[] = [];
+  readonly #frozen: string[] = [];
+  readonly #terminals: Promise<Terminal>[] = [];
 
   private constructor(dir: string, holder: ChildProcess) {
     this.dir = dir;
@@ -139,6 +154,7 @@ export class World {
     if (options.as !== undefined) {
       await this.run(['chown', `${options.as.uid}:${options.as.gid}`, point, source]);
       chmodSync(this.dir, 0o755);
+      await this.#openFuse();
     }
     const more = (options.options ?? []).flatMap((option) => ['-o', option]);
     const argv = [
@@ -162,6 +178,15 @@ export class World {
     return new Sshfs(this, point, source, daemon.pid as number, { delay, serverPid });
   }
 
+  /** Machines differ in who may open /dev/fuse; in this world everybody may, as on most. */
+  async #openFuse(): Promise<void> {
+    const node = this.path('dev-fuse');
+    if (!existsSync(node)) {
+      await this.run(['mknod', '-m', '666', node, 'c', '10', '229']);
+      await this.run(['mount', '--bind', node, '/dev/fuse']);
+    }
+  }
+
   /** An XFS or ext4 in an image file on a loop device, mounted. */
   async image(
     name: string,
@@ -182,6 +207,7 @@ export class World {
     }
     const node = String(this.mountsAt(point)[0]?.source);
     writeFileSync(this.inside(join(point, 'precious')), 'data\n');
+    await this.run(['sync', '-f', point]);
     return { file, point, node };
   }
 
@@ -192,13 +218,52 @@ export class World {
 
   /** A process that holds something until the world is closed. */
   hold(argv: readonly string[], cwd = '/'): ChildProcess {
-    const child = spawn('nsenter', ['-t', String(this.pid), '-m', `--wd=${cwd}`, '--', ...argv], {
+    const enter = ['-t', String(this.pid), '-m', '--', 'sh', '-c', 'cd "$1" && shift && exec "$@"', 'sh', cwd];
+    const child = spawn('nsenter', [...enter, ...argv], {
       stdio: 'ignore',
       detached: true,
       cwd: '/',
     });
     this.#groups.push(child.pid as number);
     return child;
+  }
+
+  /** Where a process of this world stands, as the kernel names it. */
+  cwdOf(pid: number): string | undefined {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Puts a process into a frozen cgroup: it sleeps, is not stopped, and reads nothing. */
+  async freeze(pid: number): Promise<void> {
+    const group = `${FREEZER}/stdoctor-real-${process.pid}-${pid}`;
+    mkdirSync(group, { recursive: true });
+    this.#frozen.push(group);
+    writeFileSync(`${group}/cgroup.procs`, String(pid));
+    writeFileSync(`${group}/freezer.state`, 'FROZEN');
+    await until(() => readLink(`${group}/freezer.state`) === 'FROZEN');
+  }
+
+  /** The program at a terminal of its own, in this world. */
+  terminal(args: readonly string[], size = { columns: 100, rows: 40 }): Promise<Terminal> {
+    const argv = [
+      'nsenter',
+      '-t',
+      String(this.pid),
+      '-m',
+      '--',
+      'env',
+      `STDOCTOR_STATE_DIR=${this.state}`,
+      process.execPath,
+      join(ROOT, 'bin/run.js'),
+      ...args,
+    ];
+    const terminal = Terminal.open(this.path(`tmux-${this.#terminals.length}`), argv, size);
+    this.#terminals.push(terminal);
+    return terminal;
   }
 
   /** Children of ours that are left on this machine, by a word of their command line. */
@@ -219,6 +284,12 @@ export class World {
   }
 
   async close(): Promise<void> {
+    for (const terminal of this.#terminals) {
+      await (await terminal).close();
+    }
+    for (const group of this.#frozen) {
+      writeFileSync(`${group}/freezer.state`, 'THAWED');
+    }
     for (const mount of this.mounts().filter(({ fstype }) => fstype.startsWith('fuse'))) {
       await this.run(['sh', '-c', `echo 1 > ${FUSECTL}/${connectionOf(mount)}/abort`], { ok: false, timeoutMs: 5000 });
     }
@@ -240,6 +311,10 @@ export class World {
     }
     for (const node of this.#loops) {
       await this.run(['losetup', '-d', node], { ok: false, timeoutMs: 10_000 });
+    }
+    for (const group of this.#frozen) {
+      await until(() => readLink(`${group}/cgroup.procs`) === '');
+      rmdirSync(group);
     }
     this.#holder.kill('SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
