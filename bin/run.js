@@ -15,7 +15,7 @@ if (process.argv.length === 3 && process.argv[2] === '--version') {
   // Beside the program: where that can be read, so can its cache.
   nodeModule.enableCompileCache(`${root}node_modules/.cache/stdoctor`);
   const { launch } = await import('../dist/src/cli/launch.js');
-  await launch({ root, version: version() });
+  await launch({ root, version: version(), commands: new URL('../dist/commands/', import.meta.url), extension: '.js' });
 } else {
   startWithNewer();
 }

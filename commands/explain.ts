@@ -25,6 +25,10 @@ export default class Explain extends Command {
       throw new StdoctorError('STD_USAGE', `${printable(what)} is no check, code or finding: expected one of ${known}`);
     }
     const readme = readFileSync(join(invocation.root, 'checks', owner.id, 'README.md'), 'utf8');
-    process.stdout.write(check === undefined ? sectionOf(readme, Object.hasOwn(owner.codes, what) ? what : (codeOf(what) as string)) : readme.replaceAll(/^<!--.*-->\n+/gm, ''));
+    process.stdout.write(
+      check === undefined
+        ? sectionOf(readme, Object.hasOwn(owner.codes, what) ? what : (codeOf(what) as string))
+        : readme.replaceAll(/^<!--.*-->\n+/gm, ''),
+    );
   }
 }

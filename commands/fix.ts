@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
 import { consentOf } from '../src/cli/consent.ts';
 import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
-import { invocation } from '../src/cli/invocation.ts';
+import { fromHere, invocation } from '../src/cli/invocation.ts';
 import { openConfig, openStateDir, openTarget } from '../src/cli/open.ts';
 import { emit, outputsOf } from '../src/cli/outputs.ts';
 import { select } from '../src/cli/select.ts';
@@ -37,6 +37,7 @@ export default class Fix extends Command {
       exclusive: ['dry-run'],
     })(),
     yes: Flags.boolean({ description: 'answer plain confirmations; a name that must be typed is still asked for' }),
+    'rescue-dir': Flags.string({ description: 'where copies of data in danger are put (default STATE-DIR/rescue)', helpValue: 'DIR' }),
     ...deadlineFlag,
     ...fromFlag,
     ...formatFlags,
@@ -81,6 +82,7 @@ export default class Fix extends Command {
         show: (title, work) => showWhile(title, process.stderr, work),
         runId,
         stateDir,
+        rescueDir: flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']),
         roundMs: deadlineOf(flags.deadline, config.deadlineMs),
       });
       for (const id of repaired.missing) {

@@ -1,10 +1,18 @@
-/** Writes what follows from the checks: checks/index.ts, the header of each check's README, the table in README.md. `--check` only compares. */
+/**
+ * Writes what follows from the checks: checks/index.ts, the header of each check's README, the table and the demo in
+ * README.md. `--check` only compares.
+ */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CheckMeta } from '../src/check/types.ts';
+import type { AnyCheck, CheckMeta } from '../src/check/types.ts';
+import { inspect, newRunId, toRun } from '../src/engine/inspect.ts';
+import { reportToText } from '../src/report/pretty.ts';
+import { loadRecording } from '../src/target/recording.ts';
+import { ReplayTarget } from '../src/target/replay.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const DEMO = 'fixtures/hosts/hv1-after-reboot';
 const onlyCompare = process.argv.includes('--check');
 const stale: string[] = [];
 
@@ -12,18 +20,19 @@ const ids = readdirSync(join(root, 'checks'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !entry.name.startsWith('_'))
   .map(({ name }) => name)
   .sort();
-const metas: CheckMeta[] = [];
+const checks: AnyCheck[] = [];
 for (const id of ids) {
-  const { check } = (await import(`../checks/${id}/index.ts`)) as { check: { meta: CheckMeta } };
-  metas.push(check.meta);
+  const { check } = (await import(`../checks/${id}/index.ts`)) as { check: AnyCheck };
+  checks.push(check);
 }
+const metas = checks.map(({ meta }) => meta);
 
 put('checks/index.ts', index(metas));
 for (const meta of metas) {
   const path = `checks/${meta.id}/README.md`;
   put(path, between(read(path), 'header', header(meta)));
 }
-put('README.md', between(read('README.md'), 'checks', table(metas)));
+put('README.md', between(between(read('README.md'), 'checks', table(metas)), 'demo', await demo()));
 if (stale.length > 0) {
   process.stderr.write(`Not up to date: ${stale.join(', ')}. Run npm run generate.\n`);
   process.exitCode = 1;
@@ -65,6 +74,16 @@ function table(list: readonly CheckMeta[]): string {
         .join(' ')} |`,
   );
   return ['| check | finds | codes |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+/** What the program prints about a recorded host. */
+async function demo(): Promise<string> {
+  const started = Date.now();
+  const entries = checks.map((check) => ({ ...check.meta, load: async () => check }));
+  const recorded = new ReplayTarget(await loadRecording(join(root, DEMO)));
+  const { target } = await inspect(recorded, entries, { until: started + 60_000, hardware: true });
+  const text = reportToText(toRun('', newRunId(), started, [target]));
+  return `\`\`\`console\n$ npx stdoctor check --from ${DEMO}\n${text}\`\`\``;
 }
 
 function quote(text: string): string {

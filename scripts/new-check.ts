@@ -22,16 +22,12 @@ if (existsSync(folder)) {
 cpSync(join(root, 'checks/_template'), folder, { recursive: true });
 renameSync(join(folder, 'template.test.ts'), join(folder, `${id}.test.ts`));
 const typeName = id.replace(/(^|-)([a-z0-9])/g, (_, _dash, letter: string) => letter.toUpperCase());
-for (const file of readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())) {
+for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
   const path = join(file.parentPath, file.name);
-  const text = readFileSync(path, 'utf8');
-  writeFileSync(
-    path,
-    text
-      .replaceAll('TemplateFound', `${typeName}Found`)
-      .replaceAll('template-old', `${id}-old`)
-      .replaceAll(/\btemplate\b/g, id),
-  );
+  if (/\.(ts|md|json)$/.test(file.name) && file.name !== 'manifest.json') {
+    const text = readFileSync(path, 'utf8').replaceAll('TemplateFound', `${typeName}Found`);
+    writeFileSync(path, text.replaceAll(/\btemplate\b/g, id));
+  }
 }
 await execa({ stdio: 'inherit' })`${process.execPath} ${join(root, 'scripts/generate.ts')}`;
 process.stdout.write(`checks/${id} is there. Next: edit index.ts, record cases, npm run check.\n`);

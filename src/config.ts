@@ -43,46 +43,61 @@ async function readConfig(file: string, checkIds: readonly string[]): Promise<Pa
   }
   const [{ LineCounter, parseDocument }, v] = await Promise.all([import('yaml'), import('valibot')]);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const broken = document.errors[0];
   if (broken !== undefined) {
     const { line, col } = lines.linePos(broken.pos[0]);
     throw new StdoctorError('STD_BAD_CONFIG', `${file}:${line}:${col}: not valid YAML: ${messageOf(broken).split('\n')[0]}`);
   }
+  let given: unknown;
+  try {
+    given = document.toJS() ?? {};
+  } catch (error) {
+    // An alias of nothing, or more of them than anybody writes by hand.
+    throw new StdoctorError('STD_BAD_CONFIG', `${file}: not valid YAML: ${messageOf(error)}`, { cause: error });
+  }
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    const found = Array.isArray(given) ? 'a list' : JSON.stringify(given);
+    throw new StdoctorError('STD_BAD_CONFIG', `${file}:1: expected the keys deadline and skip, each with a value, found ${found}`);
+  }
+  const duration = 'a duration such as 500ms, 30s, 5m, 2h or 7d';
   const schema = v.strictObject({
     deadline: v.optional(
       v.pipe(
-        v.string(),
-        v.check((given) => parseDuration(given) !== undefined, 'a duration such as 500ms, 30s, 5m, 2h or 7d'),
+        v.string(duration),
+        v.check((text) => parseDuration(text) !== undefined, duration),
       ),
     ),
-    skip: v.optional(v.array(v.picklist(checkIds))),
+    skip: v.optional(v.array(v.picklist(checkIds, `one of the checks ${checkIds.join(', ')}`), 'a list of checks')),
   });
-  const checked = v.safeParse(schema, document.toJS() ?? {});
+  const checked = v.safeParse(schema, given);
   if (!checked.success) {
     const issue = checked.issues[0];
     const path = issue.path?.map(({ key }) => key) ?? [];
-    const expected =
-      issue.type === 'strict_object'
-        ? `one of the keys deadline, skip${issue.expected === 'never' ? '' : `, as ${issue.expected}`}`
-        : (issue.expected ?? issue.message);
+    const expected = issue.type === 'strict_object' ? 'one of the keys deadline, skip' : issue.message;
     throw new StdoctorError(
       'STD_BAD_CONFIG',
-      `${file}:${lineOf(document, lines, path)}: ${path.join('.') || 'the document'}: expected ${expected}, found ${issue.received}`,
+      `${file}:${lineOf(document, lines, path)}: ${path.join('.')}: expected ${expected}, found ${issue.received}`,
     );
   }
   const { deadline, skip } = checked.output;
   return { ...(deadline !== undefined && { deadlineMs: parseDuration(deadline) as number }), ...(skip !== undefined && { skip }) };
 }
 
-/** Where a value stands, or the nearest thing around it that has a place. */
+interface YamlNode {
+  range?: [number] | null;
+  /** Pairs of a mapping, values of a list. */
+  items?: readonly (YamlNode & { key?: YamlNode & { value?: unknown }; value?: unknown })[];
+}
+
+/** Where a key or an element of a list stands; the first line where there is no such thing. */
 function lineOf(document: Document, lines: LineCounter, path: readonly unknown[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const node: unknown = document.getIn(path.slice(0, length), true);
-    const range = typeof node === 'object' && node !== null && 'range' in node ? (node.range as [number]) : undefined;
-    if (range !== undefined) {
-      return lines.linePos(range[0]).line;
-    }
+  let node = document.contents as YamlNode | null;
+  let offset = 0;
+  for (const step of path) {
+    const item = typeof step === 'number' ? node?.items?.[step] : node?.items?.find(({ key }) => String(key?.value) === step);
+    offset = (item?.key ?? item)?.range?.[0] ?? offset;
+    node = (item?.key === undefined ? item : (item.value as YamlNode | null)) ?? null;
   }
-  return 1;
+  return lines.linePos(offset).line;
 }

@@ -19,8 +19,8 @@ const TABLE = {
   STD_BAD_RECORDING: { exitCode: EXIT.usage, hint: 'A recording is a directory or a .tar.gz file that stdoctor record wrote.' },
   STD_LOCK_HELD: { exitCode: EXIT.locked, hint: 'Wait for it to end, or look at what it does; checks need no lock.' },
   STD_BAD_CONFIG: { exitCode: EXIT.config, hint: 'The keys are described in docs/configuration.md.' },
-  STD_STATE_DIR: { exitCode: EXIT.failed, hint: 'Name another place with --state-dir or STDOCTOR_STATE_DIR.' },
-  STD_OUTPUT: { exitCode: EXIT.failed, hint: 'Name another file with --output.' },
+  STD_STATE_DIR: { exitCode: EXIT.remains, hint: 'Name another place with --state-dir or STDOCTOR_STATE_DIR.' },
+  STD_OUTPUT: { exitCode: EXIT.usage, hint: 'Name another file with --output.' },
   STD_INTERRUPTED: { exitCode: EXIT.interrupted, hint: '' },
 } as const;
 

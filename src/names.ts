@@ -37,8 +37,9 @@ export function isBelow(path: Name, above: Name): boolean {
   return toByteString(path).startsWith(parent === '/' ? '/' : `${parent}/`) && !sameName(path, above);
 }
 
-// Controls (C0, DEL, C1), formats (reordering, zero width, soft hyphen, byte order mark), line and paragraph separators.
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+// Controls (C0, DEL, C1), formats (reordering, zero width, soft hyphen, byte order mark), line and paragraph separators,
+// and what fonts show nothing for (fillers, variation selectors).
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** Text from strangers made harmless for a terminal: one line, nothing invisible. A lone name reads `/mnt/a\nb`. */
 export function printable(text: string): string {

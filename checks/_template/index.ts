@@ -1,48 +1,45 @@
-import { all, defineFact, expectOutput, read, seenAt } from '../../src/check/asking.ts';
+import { ask, defineFact, expectOutput, seenAt, Unknown } from '../../src/check/asking.ts';
 import { defineCheck } from '../../src/check/define.ts';
-import type { Asking, Found, Probe, Seen } from '../../src/check/types.ts';
+import type { Found, Probe } from '../../src/check/types.ts';
 
-const OSRELEASE: Probe = { kind: 'read', path: '/proc/sys/kernel/osrelease' };
+const HOSTNAME: Probe = { kind: 'read', path: '/proc/sys/kernel/hostname' };
 
-// A fact says what is, not what is wrong. Facts that a second check could use belong in src/facts.
-const release = defineFact('template.release', function* (): Asking<{ seen: Seen; text: string }> {
-  const [answer] = yield* all([read('/proc/sys/kernel/osrelease')]);
-  return {
-    seen: seenAt(OSRELEASE, answer as NonNullable<typeof answer>),
-    text: expectOutput(OSRELEASE, answer as NonNullable<typeof answer>).trim(),
-  };
+// A fact says what is, not what is wrong. One that a second check could use belongs in src/facts.
+const hostname = defineFact('template.hostname', function* () {
+  const answer = yield* ask(HOSTNAME);
+  // The line's end proves that it is whole.
+  const name = /^(\S+)\n$/.exec(expectOutput(HOSTNAME, answer))?.[1];
+  if (name === undefined) {
+    throw new Unknown('the kernel tells no host name');
+  }
+  return { name, seen: seenAt(HOSTNAME, answer) };
 });
 
-type TemplateFound = Found<'template-old', { release: string }>;
+type TemplateFound = Found<'template-unnamed', { name: string }>;
 
 export const check = defineCheck({
   meta: {
     id: 'template',
     title: 'What this check finds, for a list',
-    area: 'kernel',
+    area: 'host',
     scope: 'host',
     summary: 'What this check finds, in a sentence.',
-    references: ['proc_sys_kernel(5)'],
-    codes: { 'template-old': '{subject}: the kernel {release} is older than anything this program was tried on' },
+    references: ['hostname(7)'],
+    codes: { 'template-unnamed': '{subject}: the host has no name of its own' },
   },
-  needs: { release },
-  detect({ release: { seen, text } }) {
+  needs: { hostname },
+  detect({ hostname: { name, seen } }) {
     const findings: TemplateFound[] = [];
-    if (/^[0-3]\./.test(text)) {
-      const subject = { kind: 'kernel', name: text };
+    if (name === 'localhost' || name === '(none)') {
       findings.push({
-        code: 'template-old',
+        code: 'template-unnamed',
         severity: 'warning',
-        subject,
-        data: { release: text },
+        subject: { kind: 'host', name },
+        data: { name },
         confidence: 'certain',
-        evidence: [{ ...seen, excerpt: text }],
+        evidence: [{ ...seen, excerpt: name }],
       });
     }
-    return {
-      examined: 1,
-      findings,
-      unjudged: /^\d+\.\d+/.test(text) ? [] : [{ subject: { kind: 'kernel', name: text }, why: 'its release is not of the known format' }],
-    };
+    return { examined: 1, findings, unjudged: [] };
   },
 });

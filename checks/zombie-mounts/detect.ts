@@ -197,11 +197,7 @@ function fuseHung(
   owners: DaemonsOfMount | undefined,
   facts: ZombieFacts,
 ): ZombieFound {
-  const child = [
-    sentenceOf(found),
-    found.wchan === undefined ? '' : `its child slept in ${found.wchan}`,
-    found.leaked === undefined ? '' : `and is still there as pid ${found.leaked}, deaf to SIGKILL`,
-  ];
+  const slept = found.wchan === undefined ? '' : `; its child slept in ${found.wchan}`;
   const waiting = { source: `${CONNECTIONS}/${connectionOf(mount)}/waiting`, at: found.seen.at };
   return {
     code: 'fuse-hung',
@@ -212,7 +208,7 @@ function fuseHung(
     confidence: found.call === 'statfs' ? 'high' : 'medium',
     evidence: [
       lineOf(mount, facts),
-      quote(found.seen, child.filter(Boolean).join(', ')),
+      quote(found.seen, `${sentenceOf(found)}${slept}`),
       ...(samples.length > 0 ? [quote(waiting, `callers waiting, over time: ${samples.join(', ')}`)] : []),
       ...daemonEvidence(mount, owners, facts),
       ...holderEvidence(mount, facts),
@@ -265,14 +261,16 @@ function bindSourceDeleted(mount: Mount, facts: ZombieFacts): ZombieFound {
 function judgeLoop(loop: LoopDevice, facts: ZombieFacts): ZombieFound[] {
   const mount = loopMount(loop, facts);
   const missing = missingBytes(loop);
-  if (mount === undefined || (!loop.deleted && missing === 0)) {
+  // Where the file could not be looked at, the marker may be part of its name: unjudged.
+  const deleted = loop.deleted && loop.file.state === 'gone';
+  if (mount === undefined || (!deleted && missing === 0)) {
     return [];
   }
   const snap = mount.fstype === 'squashfs' && runtimeOf(mount.point) === 'snapd';
   const data = dataOf(mount, facts, { node: loop.node, backing: loop.backing, missing });
   const found = { subject: subjectOf(mount), data, confidence: 'certain' as const };
   const file = printable(showName(loop.backing));
-  if (loop.deleted) {
+  if (deleted) {
     const evidence = [lineOf(mount, facts), quote(loop.seen, `${file} (deleted)`), ...holderEvidence(mount, facts)];
     return [{ ...found, code: 'loop-backing-deleted', severity: snap ? 'info' : 'critical', evidence }];
   }
@@ -281,9 +279,10 @@ function judgeLoop(loop: LoopDevice, facts: ZombieFacts): ZombieFound[] {
   return [{ ...found, code: 'loop-backing-short', severity: 'critical', evidence: [lineOf(mount, facts), quote(loop.seen, excerpt)] }];
 }
 
-/** The mount that stands for a loop device: a visible one, with the shortest path. */
+/** The mount that stands for a loop device: a visible one of its whole file system, with the shortest path. */
 function loopMount(loop: LoopDevice, { table }: ZombieFacts): Mount | undefined {
-  const rank = (mount: Mount) => (table.visible.has(mount.id) ? 0 : 1e6) + toByteString(mount.point).length;
+  const rank = (mount: Mount) =>
+    (table.visible.has(mount.id) ? 0 : 2e6) + (mount.root === '/' ? 0 : 1e6) + toByteString(mount.point).length;
   return table.mounts.filter(({ device }) => device === loop.device).toSorted((a, b) => rank(a) - rank(b))[0];
 }
 

@@ -2,7 +2,7 @@ import type { Claim, Finding, Plan, Step, Word } from '../../src/check/types.ts'
 import { ERRNO } from '../../src/facts/errno.ts';
 import { CONNECTIONS, connectionOf, fusectlThere, nobodyWaits, onlyFor, somebodyWaits } from '../../src/facts/fuse.ts';
 import { pathIs } from '../../src/facts/look.ts';
-import { type LoopDevice, loopAttached, loopIs, roomFor, sameBytes } from '../../src/facts/loop.ts';
+import { type LoopDevice, loopAttached, loopIs, notOn, roomFor, sameBytes } from '../../src/facts/loop.ts';
 import { claimMount, type Mount, mountedAt, mountGone, optionList } from '../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../src/facts/namespaces.ts';
 import { processIs } from '../../src/facts/process.ts';
@@ -236,12 +236,14 @@ function planRescue({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts): 
     claimMount(mount),
     loopIs({ device: loop.device, node: loop.node, backing: loop.backing, deleted: true, size: loop.size }),
   ];
+  const room = roomFor({ directory: { ref: 'rescue' }, bytes: loop.size, notOn: mount.device });
   const freeze: Step = {
     title: `Hold back writes to ${showName(mount.point)}`,
     why: `${holderList(data)} may write while the copy is made, and the copy could then not be proven. Writers wait until it is done.`,
     risk: 'disruptive',
     action: run('fsfreeze', '-f', mount.point),
-    guards,
+    // The journal is written while it is frozen.
+    guards: [...guards, notOn({ directory: { ref: 'state' }, device: mount.device }), room],
     proof: [loopAttached({ node: loop.node })],
     release: run('fsfreeze', '-u', mount.point),
     undo: { action: run('fsfreeze', '-u', mount.point), proof: [] },
@@ -264,7 +266,7 @@ function planRescue({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts): 
       kind: 'run',
       argv: ['dd', `if=${loop.node}`, { join: ['of=', copy] }, 'bs=4M', 'iflag=direct', 'conv=sparse,fsync,excl', 'status=none'],
     },
-    guards: [...guards, roomFor({ directory: { ref: 'rescue' }, bytes: loop.size, notOn: mount.device })],
+    guards: [...guards, room],
     proof: [sameBytes({ a: loop.node, b: copy, bytes: loop.size })],
     patienceMs: 0,
     undo: { none: 'a copy harms nobody' },

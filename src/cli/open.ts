@@ -2,6 +2,7 @@
 
 import type { Target } from '../check/types.ts';
 import { type Config, DEFAULTS, loadConfig, usualConfigFiles } from '../config.ts';
+import { StdoctorError } from '../errors.ts';
 import { stateDirPath } from '../state/state-dir.ts';
 import { assertAnswers, riskOnTheWay } from '../target/own-paths.ts';
 import { fromHere, invocation } from './invocation.ts';
@@ -17,7 +18,13 @@ function answersAtOnce(path: string): boolean {
   return riskOnTheWay(path) === undefined;
 }
 
+/** Every command that asks a target begins here. */
 export async function openConfig(flags: Flags, checkIds: readonly string[]): Promise<Config> {
+  for (const name of ['from', 'config', 'state-dir'] as const) {
+    if (flags[name] === '') {
+      throw new StdoctorError('STD_USAGE', `--${name} '': expected the name of a file or directory, found an empty one`);
+    }
+  }
   const named = flags.config === undefined ? undefined : fromHere(flags.config);
   if (named !== undefined) {
     await assertAnswers(named, 'STD_BAD_CONFIG');

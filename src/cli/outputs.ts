@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { messageOf, StdoctorError } from '../errors.ts';
+import { printable } from '../names.ts';
 import { assertAnswers } from '../target/own-paths.ts';
 import { FORMATS, type Format } from './flags.ts';
 import { fromHere } from './invocation.ts';
@@ -12,16 +13,19 @@ export interface Output {
 
 /** `--output FILE`, `--output FORMAT:FILE`; only a known format before the colon counts as one. */
 export function outputsOf(flags: { format?: Format | undefined; json?: boolean | undefined; output?: string[] | undefined }): Output[] {
+  if (flags.json && flags.format !== undefined && flags.format !== 'json') {
+    throw new StdoctorError('STD_USAGE', `--json and --format ${flags.format}: expected one of them, found both`);
+  }
   const format = flags.json ? 'json' : (flags.format ?? 'pretty');
   if (flags.output === undefined || flags.output.length === 0) {
     return [{ format }];
   }
   return flags.output.map((given) => {
     const colon = given.indexOf(':');
-    const named = FORMATS.find((known) => known === given.slice(0, colon));
+    const named = colon < 0 ? undefined : FORMATS.find((known) => known === given.slice(0, colon));
     const file = named === undefined ? given : given.slice(colon + 1);
     if (file === '') {
-      throw new StdoctorError('STD_USAGE', `--output ${given}: expected the name of a file, found none`);
+      throw new StdoctorError('STD_USAGE', `--output '${printable(given)}': expected FILE or FORMAT:FILE, found no name of a file`);
     }
     return { format: named ?? format, file: fromHere(file) };
   });

@@ -31,7 +31,7 @@ export function select<E extends Listed>(
       const known = all.map(({ id }) => id).join(', ');
       throw new StdoctorError(
         'STD_USAGE',
-        `${printable(word)} is no check${findingsToo ? ' and no finding' : ''}: expected one of ${known}`,
+        `${word === '' ? "''" : printable(word)} is no check${findingsToo ? ' and no finding' : ''}: expected one of ${known}`,
       );
     }
     entries.add(owner);
@@ -45,7 +45,7 @@ export function select<E extends Listed>(
 /** The check whose code a finding's id (`fuse-dead-1a2b3c4d`) begins with. */
 export function ownerOf<E extends Listed>(finding: string, all: readonly E[]): E | undefined {
   const code = codeOf(finding);
-  return code === undefined ? undefined : all.find(({ codes }) => code in codes);
+  return code === undefined ? undefined : all.find(({ codes }) => Object.hasOwn(codes, code));
 }
 
 export function codeOf(finding: string): string | undefined {

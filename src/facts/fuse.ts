@@ -108,9 +108,9 @@ export function onlyFor(mount: Mount): { uid: number; gid: number } | undefined 
   if (optionList(mount.superOptions).includes('allow_other')) {
     return undefined;
   }
-  const uid = Number(optionValue(mount.superOptions, 'user_id') ?? Number.NaN);
-  const gid = Number(optionValue(mount.superOptions, 'group_id') ?? Number.NaN);
-  return Number.isInteger(uid) && Number.isInteger(gid) ? { uid, gid } : undefined;
+  const uid = optionValue(mount.superOptions, 'user_id') ?? '';
+  const gid = optionValue(mount.superOptions, 'group_id') ?? '';
+  return /^\d+$/.test(uid) && /^\d+$/.test(gid) ? { uid: Number(uid), gid: Number(gid) } : undefined;
 }
 
 /** Nobody waits for an answer on this connection. */

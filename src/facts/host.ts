@@ -22,15 +22,15 @@ export const host = defineFact('host', function* (): Asking<Host> {
     read('/proc/stat'),
   ])) as [Answer, Answer, Answer, Answer, Answer, Answer];
   // PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
-  const pretty = /^PRETTY_NAME=(["']?)(.*)\1$/m.exec(outputOf(release))?.[2];
-  const booted = /^btime (\d+)$/m.exec(outputOf(stat))?.[1];
+  const pretty = /^PRETTY_NAME=(["']?)(.*)\1$/m.exec(textOf(release))?.[2];
+  const booted = new Date(Number(/^btime (\d+)$/m.exec(outputOf(stat))?.[1]) * 1000);
   return {
     machineId: /^[0-9a-f]{32}$/.exec(outputOf(machineId).trim())?.[0] ?? null,
     bootId: outputOf(bootId).trim() || null,
     hostname: outputOf(hostname).trim() || null,
     os: pretty ?? null,
     kernel: outputOf(kernel).trim() || null,
-    bootedAt: booted === undefined ? null : new Date(Number(booted) * 1000).toISOString(),
+    bootedAt: Number.isNaN(booted.getTime()) ? null : booted.toISOString(),
   };
 });
 
@@ -47,10 +47,23 @@ export const machine = defineFact('machine', function* (): Asking<Machine> {
   if (answer.state !== 'ok') {
     return { manufacturer: null, model: null, virtual: null, why: whyNot(answer) };
   }
-  const { manufacturer, model, virtual } = JSON.parse(outputOf(answer)) as Record<string, unknown>;
+  const { manufacturer, model, virtual } = parseObject(textOf(answer));
   return {
     manufacturer: typeof manufacturer === 'string' && manufacturer !== '' ? manufacturer : null,
     model: typeof model === 'string' && model !== '' ? model : null,
     virtual: typeof virtual === 'boolean' ? virtual : null,
   };
 });
+
+function textOf(answer: Answer): string {
+  return Buffer.from(outputOf(answer), 'latin1').toString('utf8');
+}
+
+/** A recording may hold anything in its place. */
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}

@@ -134,9 +134,16 @@ export function parseBulk(paths: readonly Name[], answer: Answer, seen: Seen): M
   const rest = keys.slice(next);
   if (answer.state === 'ok') {
     fail(rest);
-  } else if (rest[0] !== undefined) {
+  } else {
+    // It went past those that failed: it hangs on the first that it has not spoken of.
+    const at = rest.findIndex((path) => !errors.has(path));
+    const hung = rest[at];
+    fail(hung === undefined ? rest : rest.slice(0, at));
+    if (hung === undefined) {
+      return results;
+    }
     const { limitMs, wchan, leaked } = answer;
-    results.set(rest[0], {
+    results.set(hung, {
       state: 'silent',
       limitMs,
       seen,
@@ -178,13 +185,13 @@ function unquote(quoted: string): string {
   );
 }
 
-/** Where a bulk child of an earlier run, known by its argv and its output so far, still hangs. */
-export function hungAt(argv: readonly Name[], out: Uint8Array): Name | undefined {
+/** Where a bulk child of an earlier run, known by its argv and what it said so far, still hangs. */
+export function hungAt(argv: readonly Name[], out: Uint8Array, err = ''): Name | undefined {
   const paths = argv.slice(3, argv.indexOf('-maxdepth'));
   if (toByteString(argv[2] ?? '') !== 'find' || !argv.includes('-maxdepth')) {
     return undefined;
   }
-  const answer: Answer = { state: 'timed-out', out, err: '', limitMs: 0, at: '', ms: 0 };
+  const answer: Answer = { state: 'timed-out', out, err, limitMs: 0, at: '', ms: 0 };
   for (const [path, result] of parseBulk(paths, answer, { source: '', at: '' })) {
     if (result.state === 'silent') {
       return fromByteString(path);

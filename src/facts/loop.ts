@@ -2,6 +2,7 @@ import { all, defineFact, expectOutput, outputOf, read, run, seenAt, whyNot } fr
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
 import { fromByteString, isBelow, type Name, showName, toByteString } from '../names.ts';
+import { ERRNO } from './errno.ts';
 import { stillHung } from './left-behind.ts';
 import { type Looked, lookAt } from './look.ts';
 import { mayHang } from './mount-kinds.ts';
@@ -25,7 +26,7 @@ export interface LoopDevice {
   size: number;
   autoclear: boolean;
   seen: Seen;
-  /** The backing file as it is found at its path now; absent where the path is gone or cannot be asked. */
+  /** The backing file as it is found at its path now. Gone: nothing, or another file, has the path that the kernel printed. */
   file: { state: 'found'; size: number; inode: number } | { state: 'gone' } | { state: 'unknown'; why: string };
 }
 
@@ -61,7 +62,8 @@ function* readLoop(device: string): Asking<LoopDevice | { device: string; why: s
   const names = ['loop/backing_file', 'loop/offset', 'loop/autoclear', 'size', 'dev'];
   const answers = yield* all(names.map((name) => read(`${base}/${name}`)));
   const [backing, offset, autoclear, size, dev] = answers.map((answer) =>
-    answer.state === 'ok' ? outputOf(answer).replace(/\n$/, '') : undefined,
+    // The line's end proves that it is whole: half a size is a size, too.
+    answer.state === 'ok' ? /^(.+)\n$/s.exec(outputOf(answer))?.[1] : undefined,
   );
   const minor = /^7:(\d+)$/.exec(dev ?? '')?.[1];
   if (!backing || !isNumber(offset) || !isNumber(size) || !isNumber(autoclear) || minor === undefined) {
@@ -145,15 +147,24 @@ function parseDevices(json: string): Record<string, unknown>[] {
 
 function settle(loop: LoopDevice, looked: Looked | undefined, inode: BackingInode | undefined): LoopDevice {
   if (looked?.state === 'found' && loop.deleted) {
+    if (inode === undefined) {
+      return {
+        ...loop,
+        file: {
+          state: 'unknown',
+          why: `a file of the name ${showName(literalPath(loop))} is there, and losetup does not say whether it is this one`,
+        },
+      };
+    }
     // A file of that very name with the loop's own inode: the marker is part of the name.
-    return looked.inode === inode?.inode && looked.device === inode.device
+    return looked.inode === inode.inode && looked.device === inode.device
       ? { ...loop, backing: literalPath(loop), deleted: false, file: { state: 'found', size: looked.size, inode: looked.inode } }
       : { ...loop, file: { state: 'gone' } };
   }
   if (looked?.state === 'found') {
     return { ...loop, file: { state: 'found', size: looked.size, inode: looked.inode } };
   }
-  if (loop.deleted) {
+  if (loop.deleted && looked?.state === 'errno' && (looked.errno === ERRNO.ENOENT || looked.errno === ERRNO.ENOTDIR)) {
     return { ...loop, file: { state: 'gone' } };
   }
   const why = looked === undefined ? 'it lies on an automount that is not asked' : `${showName(loop.backing)}: ${whySilent(looked)}`;
@@ -198,7 +209,8 @@ export const loopIs = defineCondition(
 export const loopAttached = defineCondition('loop-attached', function* (args: { node: string }): Asking<Holds> {
   const path = `/sys/block/${args.node.slice('/dev/'.length)}/loop/backing_file`;
   const answer = yield* read(path);
-  return answer.state === 'ok' ? { holds: true } : { holds: false, expected: `${args.node} attached`, found: whyNot(answer) };
+  const attached = answer.state === 'ok' && /^\/.*\n$/s.test(outputOf(answer));
+  return attached ? { holds: true } : { holds: false, expected: `${args.node} attached`, found: whyNot(answer) };
 });
 
 /** Byte for byte the same, where nobody writes meanwhile. Reads both to the end: the limit grows with the size. */
@@ -212,6 +224,13 @@ export const sameBytes = defineCondition('same-bytes', function* (args: { a: Nam
   const found =
     answer.state === 'ok' ? `${outputOf(answer).trim() || answer.err.trim()}: somebody may have written meanwhile` : whyNot(answer);
   return { holds: false, expected: `${showName(args.a)} and ${showName(args.b)} hold the same ${args.bytes} bytes`, found };
+});
+
+/** A directory does not lie on this device: what is written there goes on while the device is frozen. */
+export const notOn = defineCondition('not-on', function* (args: { directory: Name; device: string }): Asking<Holds> {
+  const on = mountOf(yield* mountTable(), args.directory);
+  const expected = `${showName(args.directory)} on another file system than the one that is frozen`;
+  return on !== undefined && on.device !== args.device ? { holds: true } : { holds: false, expected, found: 'it is the same one' };
 });
 
 /** A directory's file system has room for this many bytes, and does not lie on the given device. */

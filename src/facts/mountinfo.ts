@@ -49,7 +49,8 @@ export function parseMountinfo(text: string): Mount[] {
 }
 
 // 45 27 0:42 / /mnt/a\040b rw,nosuid shared:7 - fuse.sshfs host:/src rw,user_id=0,group_id=0
-const HEAD = /^(\d+) (\d+) (\d+:\d+) (\S+) (\/\S*) (\S+) /;
+// Not \S: byte 0xa0, the second one of an à, would count as a blank.
+const HEAD = /^(\d+) (\d+) (\d+:\d+) ([^ ]+) (\/[^ ]*) ([^ ]+) /;
 
 function parseLine(line: string): Mount {
   const head = HEAD.exec(line);
@@ -85,24 +86,35 @@ export function visibleMounts(mounts: readonly Mount[]): Set<number> {
   const byId = new Map(mounts.map((mount) => [mount.id, mount]));
   const pointsOn = new Map<number, Map<string, number[]>>();
   for (const mount of mounts) {
+    // The rootfs of an initramfs is its own parent and covers nothing.
+    if (mount.parent === mount.id) {
+      continue;
+    }
     const points = pointsOn.get(mount.parent) ?? new Map<string, number[]>();
     const key = toByteString(mount.point);
     points.set(key, [...(points.get(key) ?? []), mount.id]);
     pointsOn.set(mount.parent, points);
   }
-  const open = new Map<number, boolean>();
-  // Nothing is mounted over the way from the parent's root to this mount.
-  const isOpen = (mount: Mount): boolean => {
-    const known = open.get(mount.id);
-    if (known !== undefined) {
-      return known;
-    }
-    open.set(mount.id, true);
-    const parent = byId.get(mount.parent);
+  // Something is mounted over the way from the parent's root to this mount.
+  const isCovered = (mount: Mount): boolean => {
     const siblings = pointsOn.get(mount.parent);
-    const covered = directoriesAbove(toByteString(mount.point)).some((above) => siblings?.get(above)?.some((id) => id !== mount.id));
-    const result = !covered && (parent === undefined || parent === mount || isOpen(parent));
-    open.set(mount.id, result);
+    return directoriesAbove(toByteString(mount.point)).some((above) => siblings?.get(above)?.some((id) => id !== mount.id));
+  };
+  const open = new Map<number, boolean>();
+  // No mount between the root and this one is covered. A chain may be longer than the stack is deep.
+  const isOpen = (mount: Mount): boolean => {
+    const way: Mount[] = [];
+    let at: Mount | undefined = mount;
+    while (at !== undefined && !open.has(at.id)) {
+      open.set(at.id, true);
+      way.push(at);
+      at = byId.get(at.parent);
+    }
+    let result = at === undefined || open.get(at.id) === true;
+    for (const each of way.reverse()) {
+      result &&= !isCovered(each);
+      open.set(each.id, result);
+    }
     return result;
   };
   const visible = new Set<number>();

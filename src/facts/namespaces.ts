@@ -11,6 +11,8 @@ export interface MountedElsewhere {
 
 export interface Elsewhere {
   mounts: MountedElsewhere[];
+  /** Namespaces were listed, this one among them. Some processes may have refused. */
+  looked: boolean;
   complete: boolean;
 }
 
@@ -36,10 +38,12 @@ export const mountedElsewhere = defineFact('mounted-elsewhere', function* (devic
     '-printf',
     '%p %l\\n',
   ]);
+  let looked = false;
   const oneOfEach = new Map<string, number>();
   // /proc/2583/ns/mnt mnt:[4026531841]
   for (const match of outputOf(answer).matchAll(/^\/proc\/(\d+)\/ns\/mnt (\S+)$/gm)) {
     const [, pid, namespace] = match as unknown as [string, string, string];
+    looked ||= namespace === own;
     if (namespace !== own && !oneOfEach.has(namespace)) {
       oneOfEach.set(namespace, Number(pid));
     }
@@ -54,18 +58,13 @@ export const mountedElsewhere = defineFact('mounted-elsewhere', function* (devic
       mounts.push({ pid, tags: found.tags });
     }
   });
-  return { mounts, complete: own !== '' && answer.state === 'ok' && answer.code === 0 };
+  return { mounts, looked, complete: own !== '' && answer.state === 'ok' && answer.code === 0 };
 });
 
 /** No other mount namespace that can be seen keeps this superblock alive. */
 export const notMountedElsewhere = defineCondition('not-mounted-elsewhere', function* (args: { device: string }): Asking<Holds> {
-  const { mounts } = yield* mountedElsewhere(args.device);
+  const { mounts, looked } = yield* mountedElsewhere(args.device);
   const pids = mounts.map(({ pid }) => pid).join(', ');
-  return mounts.length === 0
-    ? { holds: true }
-    : {
-        holds: false,
-        expected: `device ${args.device} mounted nowhere else`,
-        found: `still mounted in the mount namespace of process ${pids}`,
-      };
+  const found = looked ? `still mounted in the mount namespace of process ${pids}` : 'the mount namespaces could not be listed';
+  return looked && mounts.length === 0 ? { holds: true } : { holds: false, expected: `device ${args.device} mounted nowhere else`, found };
 });

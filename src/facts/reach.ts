@@ -256,6 +256,10 @@ function* askOne(
   if (errno === undefined) {
     return { state: 'unknown', why: whyNot(answer), seen };
   }
+  if (call === 'statfs' && errno === ERRNO.ENOSYS) {
+    // Its daemon has no statfs, and said so.
+    return { state: 'answers', seen, ...(answer.ms > lateMs && { lateMs: answer.ms }) };
+  }
   if (PASSING.has(errno) && retry < 2) {
     yield* pause(RETRY_AFTER);
     return yield* askOne(mount, call, argv, lateMs, limitMs, retry + 1);
@@ -330,7 +334,7 @@ export function sentenceOf(found: Reach): string {
     case 'errno':
       return `${found.call} says ${errnoName(found.errno)}`;
     case 'silent':
-      return `${found.call} had no answer within ${found.limitMs / 1000} s`;
+      return `${found.call} had no answer within ${found.limitMs / 1000} s${found.leaked === undefined ? '' : `, and its child (pid ${found.leaked}) is deaf to SIGKILL and was left behind`}`;
     case 'unknown':
       return found.why;
   }

@@ -25,6 +25,8 @@ export interface ApplyContext {
   journal: Journal;
   runId: string;
   stateDir: string;
+  /** Where copies of data in danger are put; by default below the state directory. */
+  rescueDir: string | undefined;
   /** How long one round of asking may take. */
   roundMs: number;
   listen: Listener;
@@ -69,15 +71,16 @@ export async function applyPlan(wanted: FindingResult, context: ApplyContext): P
     boot: context.boot,
     finding,
     steps: plan.steps,
+    references,
   });
   const steps = plan.steps.map(notDone);
   const begun: number[] = [];
-  let ended: { outcome: 'failed' | 'stale'; reason: string } | undefined;
+  let ended: { outcome: 'failed' | 'stale' | 'refused'; reason: string } | undefined;
   for (const [index, step] of plan.steps.entries()) {
     const result = await applyStep(step, index, begun, references, finding.id, plan.steps.length, context);
     steps[index] = result;
-    if (result.outcome !== 'proven') {
-      ended = { outcome: result.outcome === 'stale' ? 'stale' : 'failed', reason: `step ${index + 1} (${step.title}): ${result.why}` };
+    if (result.outcome !== 'proven' && result.outcome !== 'not-done') {
+      ended = { outcome: result.outcome, reason: `step ${index + 1} (${step.title}): ${result.why}` };
       break;
     }
   }
@@ -129,13 +132,13 @@ function essence({ action, risk, guards, proof, undo, release }: Step) {
   return { action, risk, guards, proof, undo, release };
 }
 
-function makeReferences(plan: Steps, context: ApplyContext): References {
-  if (!refersTo(plan.steps, 'rescue')) {
-    return { run: context.runId };
+/** Names that this run gives: its own, and where it keeps things. */
+function makeReferences(plan: Steps, { runId, stateDir, rescueDir }: ApplyContext): References {
+  const rescue = join(rescueDir ?? join(stateDir, 'rescue'), runId);
+  if (refersTo(plan.steps, 'rescue')) {
+    mkdirSync(rescue, { recursive: true, mode: 0o700 });
   }
-  const rescue = join(context.stateDir, 'rescue', context.runId);
-  mkdirSync(rescue, { recursive: true, mode: 0o700 });
-  return { run: context.runId, rescue };
+  return { run: runId, state: stateDir, rescue };
 }
 
 async function applyStep(
@@ -160,7 +163,11 @@ async function applyStep(
   tell('guards');
   const held = await examineAll(step.guards, references, context);
   if (!held.holds) {
-    return end('stale', `expected ${held.expected}, found ${held.found}; nothing was done from here on`);
+    // What rests on a name of this run was never true or false before: that it does not hold is no change of the world.
+    return end(
+      refersTo(held.claim, 'rescue') || refersTo(held.claim, 'state') ? 'refused' : 'stale',
+      `expected ${held.expected}, found ${held.found}; nothing was done from here on`,
+    );
   }
 
   tell('acting');
@@ -223,13 +230,15 @@ async function prove(step: Step, ok: boolean, references: References, context: A
   }
 }
 
+type Examined = { holds: true } | { holds: false; expected: string; found: string; claim: Claim };
+
 /** All claims on one fresh look at the world; the first that does not hold. */
-async function examineAll(claims: readonly Claim[], references: References, { target, roundMs }: ApplyContext): Promise<Holds> {
+async function examineAll(claims: readonly Claim[], references: References, { target, roundMs }: ApplyContext): Promise<Examined> {
   const round = new Round(target, Date.now() + Math.max(roundMs, longest(claims)));
   for (const claim of claims) {
     const held = await round.gather(examine(resolveClaim(claim, references)));
     if (!held.holds) {
-      return held;
+      return { ...held, claim };
     }
   }
   return { holds: true };

@@ -9,7 +9,7 @@ export function resolveWord(word: Word, references: References): Name {
     return word;
   }
   if ('ref' in word) {
-    const name = references[word.ref];
+    const name = Object.hasOwn(references, word.ref) ? references[word.ref] : undefined;
     if (name === undefined) {
       throw new Error(`a plan refers to ${word.ref}, which nothing made`);
     }

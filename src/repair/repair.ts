@@ -24,6 +24,7 @@ export interface RepairOptions {
   runId: string;
   /** Undefined where nothing will be applied. */
   stateDir: string | undefined;
+  rescueDir: string | undefined;
   roundMs: number;
   /** Runs work while its progress is shown. */
   show<T>(title: string, work: (listen: Listener) => Promise<T>): Promise<T>;
@@ -72,7 +73,18 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
     const stateDir = options.stateDir as string;
     journal ??= new Journal(stateDir, options.runId);
     const entry = entries.find(({ id }) => id === finding.finding.check) as CheckEntry;
-    const context = { target, entry, journal, runId: options.runId, stateDir, roundMs, who: who(), machine: result.identity, boot: bootId };
+    const context = {
+      target,
+      entry,
+      journal,
+      runId: options.runId,
+      stateDir,
+      rescueDir: options.rescueDir,
+      roundMs,
+      who: who(),
+      machine: result.identity,
+      boot: bootId,
+    };
     return options.show(`Repairing: ${finding.summary}`, (listen) => applyPlan(finding, { ...context, listen }));
   }
 }

@@ -15,7 +15,7 @@ export type RepairOutcome =
 export interface StepResult {
   title: string;
   action: Action | ResolvedAction;
-  outcome: 'proven' | 'failed' | 'stale' | 'not-done';
+  outcome: 'proven' | 'failed' | 'stale' | 'refused' | 'not-done';
   exitCode: number | null;
   /** The last lines the command printed. */
   output: string;

@@ -7,7 +7,7 @@ import { type Paint, plain } from './style.ts';
 
 const SEVERITY_STYLE = { critical: ['bold', 'red'], warning: ['bold', 'yellow'], info: ['bold', 'blue'] } as const;
 
-export const RISK_WORDS: Readonly<Record<Risk, string>> = {
+const RISK_WORDS: Readonly<Record<Risk, string>> = {
   safe: 'safe: nothing can be lost and nobody is interrupted',
   disruptive: 'disruptive: somebody is interrupted, or it can be undone only by effort',
   'data-loss': 'data loss: bytes can be lost',
@@ -45,7 +45,7 @@ function severityMark(severity: Severity, paint: Paint): string {
   return paint([...SEVERITY_STYLE[severity]], severity.toUpperCase());
 }
 
-export function evidenceText({ source, excerpt }: Evidence, paint: Paint = plain): string {
+function evidenceText({ source, excerpt }: Evidence, paint: Paint = plain): string {
   return `${printable(excerpt)} ${paint('dim', `[${printable(source)}]`)}`;
 }
 
@@ -102,12 +102,12 @@ function nextSteps(target: TargetResult, paint: Paint): string[] {
   return [`Next: ${fix}${paint('bold', explain)} tells more.`];
 }
 
-export function subjectText({ kind, name }: Subject): string {
+function subjectText({ kind, name }: Subject): string {
   return `${kind} ${showName(name)}`;
 }
 
 /** An action as it could be typed; references stand in braces. */
-export function actionText(action: Action | ResolvedAction): string {
+function actionText(action: Action | ResolvedAction): string {
   return action.kind === 'run' ? action.argv.map(wordText).join(' ') : `echo ${shellWord(action.content)} > ${shellWord(action.path)}`;
 }
 

@@ -1,7 +1,6 @@
 /** Children that ask: never longer than their limit, whatever the kernel does with them. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import type { Child } from '../check/types.ts';
 import { parseStat } from '../facts/process.ts';
 import { type Name, toBytes } from '../names.ts';
@@ -45,6 +44,8 @@ export function viaXargs(argv: readonly Name[]): { argv: string[]; input?: Buffe
 export async function askChild(words: readonly Name[], limitMs: number, searchPath: string, maxBytes: number): Promise<ChildEnd> {
   const { argv, input } = viaXargs(words);
   const [file, ...rest] = argv as [string, ...string[]];
+  // A third of the start of a check: what asks nobody does without.
+  const { execa } = await import('execa');
   // Detached: a group of its own to kill, and no terminal to read from. Own timer: a child in D state never settles execa's.
   const child = execa(file, rest, {
     cwd: '/',

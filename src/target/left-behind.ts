@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../check/types.ts';
-import type { LeftBehind } from '../facts/left-behind.ts';
+import { isLeftBehind, type LeftBehind } from '../facts/left-behind.ts';
 import { isAlive } from './child.ts';
 
 const FILE = 'left-behind.json';
@@ -38,14 +38,22 @@ export class LeftBehindMemory {
     return this.children().find((child) => child.key === key);
   }
 
-  add(key: string, child: Child, argv: LeftBehind['argv'], out: Buffer, at: string, wchan: string | undefined): void {
+  add(
+    key: string,
+    child: Child,
+    argv: LeftBehind['argv'],
+    said: { out: Buffer; err: string },
+    at: string,
+    wchan: string | undefined,
+  ): void {
     const entry: Remembered = {
       ...child,
       key,
       boot: this.#boot,
       at,
       argv,
-      out: out.subarray(0, OUT_AT_MOST).toString('base64'),
+      out: said.out.subarray(0, OUT_AT_MOST).toString('base64'),
+      err: said.err,
       ...(wchan !== undefined && { wchan }),
     };
     this.#children = [...this.children(), entry];
@@ -58,9 +66,7 @@ export class LeftBehindMemory {
     }
     try {
       const read: unknown = JSON.parse(readFileSync(join(this.#directory, FILE), 'utf8'));
-      return Array.isArray(read)
-        ? (read as Remembered[]).filter((entry) => typeof entry?.pid === 'number' && Array.isArray(entry.argv))
-        : [];
+      return Array.isArray(read) ? (read.filter(isLeftBehind) as Remembered[]) : [];
     } catch {
       return [];
     }

@@ -2,7 +2,6 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import pLimit from 'p-limit';
 import type { Acted, Answer, Child, Probe, ResolvedAction, Target } from '../check/types.ts';
 import { showName, toByteString, toBytes } from '../names.ts';
@@ -52,11 +51,11 @@ export class LocalTarget implements Target {
     const key = probeKey(probe);
     const before = this.#memory.find(key);
     if (before !== undefined) {
-      const { pid, startTime, out, wchan } = before;
+      const { pid, startTime, out, err, wchan } = before;
       return {
         state: 'timed-out',
         out: Buffer.from(out, 'base64'),
-        err: '',
+        err: err ?? '',
         limitMs,
         leaked: { pid, startTime },
         ...(wchan !== undefined && { wchan }),
@@ -74,10 +73,13 @@ export class LocalTarget implements Target {
         return { state: 'denied', why: `more than ${BYTES_AT_MOST} bytes of output` };
       case 'given-up':
         if (end.leaked !== undefined) {
-          this.#memory.add(key, end.leaked, [...probe.argv], end.out, new Date(started).toISOString(), end.wchan);
+          this.#memory.add(key, end.leaked, [...probe.argv], end, new Date(started).toISOString(), end.wchan);
         }
         return time < limitMs
-          ? { state: 'cut', why: 'the deadline of the run came first' }
+          ? {
+              state: 'cut',
+              why: `the deadline of the run came first${end.leaked === undefined ? '' : `; its child (pid ${end.leaked.pid}) is deaf to SIGKILL and was left behind`}`,
+            }
           : {
               state: 'timed-out',
               out: end.out,
@@ -98,7 +100,7 @@ export class LocalTarget implements Target {
   async #other(probe: Exclude<Probe, { kind: 'run' }>, until: number): Promise<Outcome> {
     switch (probe.kind) {
       case 'left-behind': {
-        const children = this.#memory.children().map(({ pid, startTime, argv, out }) => ({ pid, startTime, argv, out }));
+        const children = this.#memory.children().map(({ pid, startTime, argv, out, err }) => ({ pid, startTime, argv, out, err }));
         return { state: 'ok', code: 0, out: Buffer.from(JSON.stringify(children)), err: '' };
       }
       case 'inventory':
@@ -143,6 +145,7 @@ export class LocalTarget implements Target {
     const words = action.kind === 'run' ? action.argv : (['tee', '--', action.path] as const);
     const { argv, input } = viaXargs(words);
     const [file, ...rest] = argv as [string, ...string[]];
+    const { execa } = await import('execa');
     // execa's types name only 3 to 9; any open descriptor serves.
     const output = openSync(log, 'a', 0o600) as 3;
     try {

@@ -7,7 +7,7 @@ import type { Answer, Probe } from '../check/types.ts';
 import { messageOf, StdoctorError } from '../errors.ts';
 import { probeKey } from './probe-key.ts';
 
-export const RECORDING_SCHEMA = 'stdoctor.recording/1';
+const RECORDING_SCHEMA = 'stdoctor.recording/1';
 const MANIFEST = 'manifest.json';
 const BYTES_AT_MOST = 256 * 1024 * 1024;
 const INLINE_AT_MOST = 160;
@@ -85,8 +85,17 @@ export async function saveRecording(recording: Recording, path: string): Promise
       ? error
       : new StdoctorError('STD_OUTPUT', `the recording could not be written to ${path}: ${messageOf(error)}`, { cause: error });
   } finally {
-    rmSync(partial, { recursive: true, force: true });
-    rmSync(`${partial}.tgz`, { force: true });
+    removeIfThere(partial);
+    removeIfThere(`${partial}.tgz`);
+  }
+}
+
+/** What cannot be removed was not made: why the recording failed says more. */
+function removeIfThere(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Said by the error that is on its way.
   }
 }
 

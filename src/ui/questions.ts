@@ -1,5 +1,10 @@
 /** Questions to a person. The only place that knows enquirer. */
+import { PassThrough } from 'node:stream';
 import { StdoctorError } from '../errors.ts';
+
+const CTRL_C = 0x03;
+const CTRL_D = 0x04;
+const SHOW_CURSOR = '\u001b[?25h\n';
 
 export interface Streams {
   stdin: NodeJS.ReadStream;
@@ -15,25 +20,64 @@ export async function typed(message: string, expected: string, streams: Streams)
   return (await ask({ type: 'input', name: 'answer', message }, streams)) === expected;
 }
 
-/** undefined at the end of input, at which enquirer itself never settles. */
-async function ask(
-  question: { type: 'confirm' | 'input'; name: string; message: string; initial?: boolean },
-  streams: Streams,
-): Promise<unknown> {
+type Question = { type: 'confirm'; name: 'answer'; message: string; initial: boolean } | { type: 'input'; name: 'answer'; message: string };
+
+/** undefined at the end of input. */
+async function ask(question: Question, { stdin, stdout }: Streams): Promise<unknown> {
   const { default: enquirer } = await import('enquirer');
-  const ended = new Promise<undefined>((done) => {
-    streams.stdin.once('end', () => done(undefined));
-    streams.stdin.once('close', () => done(undefined));
-  });
-  const answer = enquirer.prompt<{ answer: unknown }>({ ...question, ...streams } as Parameters<typeof enquirer.prompt>[0]).then(
-    (given) => given.answer,
-    // enquirer rejects with an empty string at Ctrl-C.
-    (error: unknown) =>
-      Promise.reject(
-        error === '' || error === undefined
-          ? new StdoctorError('STD_INTERRUPTED', 'interrupted at the question; nothing was done after it')
-          : error,
-      ),
-  );
-  return Promise.race([answer, ended]);
+  const keys = new Keys(stdin);
+  try {
+    const options = { ...question, stdin: keys as unknown as NodeJS.ReadStream, stdout };
+    const answer = enquirer.prompt<{ answer: unknown }>(options).then((given) => given.answer);
+    const end = await Promise.race([answer.then((value) => ({ value })), keys.ended]);
+    if (end === 'interrupted') {
+      throw new StdoctorError('STD_INTERRUPTED', 'interrupted at the question; nothing was done after it');
+    }
+    return end === 'end of input' ? undefined : end.value;
+  } finally {
+    keys.close();
+    stdout.write(SHOW_CURSOR);
+  }
+}
+
+/**
+ * The keys of a terminal without Ctrl-C and Ctrl-D: enquirer crashes on the first (it closes its readline twice) and
+ * never settles on the second, nor when the terminal goes away.
+ */
+class Keys extends PassThrough {
+  readonly isTTY = true;
+  readonly ended: Promise<'interrupted' | 'end of input'>;
+  readonly #stdin: NodeJS.ReadStream;
+  #stop: () => void = () => {};
+
+  constructor(stdin: NodeJS.ReadStream) {
+    super();
+    this.#stdin = stdin;
+    this.ended = new Promise((done) => {
+      const onData = (chunk: Buffer) => {
+        if (chunk.includes(CTRL_C)) {
+          done('interrupted');
+        } else if (chunk.includes(CTRL_D)) {
+          done('end of input');
+        } else {
+          this.write(chunk);
+        }
+      };
+      const onEnd = () => done('end of input');
+      stdin.on('data', onData).once('end', onEnd).once('close', onEnd).once('error', onEnd);
+      this.#stop = () => stdin.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd).pause();
+    });
+  }
+
+  setRawMode(raw: boolean): this {
+    this.#stdin.setRawMode(raw);
+    return this;
+  }
+
+  close(): void {
+    this.#stop();
+    if (!this.#stdin.destroyed) {
+      this.#stdin.setRawMode(false);
+    }
+  }
 }

@@ -52,9 +52,13 @@ export class World {
     this.#holder = holder;
   }
 
-  static async open(options: { fusectl?: boolean } = {}): Promise<World> {
+  /** dir: a directory of this name instead of a temporary one; removed in the end like that. */
+  static async open(options: { fusectl?: boolean; dir?: string } = {}): Promise<World> {
     const holder = spawn('unshare', ['-m', '--propagation', 'private', 'sleep', 'infinity'], { stdio: 'ignore' });
-    const world = new World(mkdtempSync(join(tmpdir(), 'stdoctor-real-')), holder);
+    if (options.dir !== undefined) {
+      mkdirSync(options.dir, { recursive: true });
+    }
+    const world = new World(options.dir ?? mkdtempSync(join(tmpdir(), 'stdoctor-real-')), holder);
     await until(() => readLink(`/proc/${holder.pid}/comm`) === 'sleep');
     if (options.fusectl !== false) {
       await world.run(['mount', '-t', 'fusectl', 'fusectl', FUSECTL]);

@@ -1,0 +1,512 @@
+/**
+ * npm run record-cases [-- CASE…]: makes each real fault in a mount namespace of its own and records it, with every stage of
+ * its repair, into checks/CHECK/cases and fixtures/hosts. Needs root, sshfs, xfsprogs and e2fsprogs; changes nothing outside.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { execa } from 'execa';
+import type { Expected } from '../src/check/tester.ts';
+import type { Claim, Json } from '../src/check/types.ts';
+import type { CheckResult, FindingResult } from '../src/engine/result.ts';
+import { resolveAction } from '../src/repair/references.ts';
+import { type Ran, ROOT, until, World } from '../test/real/world.ts';
+
+const STORE = '/srv/store';
+const TAPES = '/srv/tapes';
+const RESCUE = `${STORE}/rescue`;
+const HOSTNAME = 'hv1';
+const MACHINE_ID = '5f0c1d3a9b7e4c628d41a6e2f3b09c75';
+const ROOM = 'STDOCTOR_RECORDING_ROOM';
+const STAGE = join(ROOT, 'scripts/record-stage.ts');
+/** A user without rights, whom every system knows: fusermount asks for the name. */
+const NOBODY = { uid: 65534, gid: 65534 };
+const SOMEBODY_ELSE = { uid: 1, gid: 1 };
+
+interface Recorded extends Omit<Expected, 'source'> {
+  /** What was done, for people. */
+  how: string;
+  make(world: World): Promise<unknown>;
+  /** Record each stage of its repair. */
+  repair?: boolean;
+  /** Of the process that asks. */
+  as?: { uid: number; gid: number };
+}
+
+const critical = (
+  code: string,
+  subject: Expected['findings'][number]['subject'],
+  risk: 'safe' | 'disruptive' | 'data-loss' | 'refused',
+) => [{ code, subject, severity: 'critical' as const, risk }];
+const warning = (code: string, subject: string, risk: 'disruptive') => [{ code, subject, severity: 'warning' as const, risk }];
+/** Nothing wrong, though it looks like what these codes are about. */
+const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
+const sick = { outcome: 'findings' as const };
+
+const REMOTE = '/mnt/remote';
+const DATA = '/mnt/data';
+const ODD = '/mnt/it\'s "here"\n\tnow $(reboot) é';
+const remote = (world: World, options: Parameters<World['sshfs']>[1] = {}, point = REMOTE) =>
+  world.sshfs('remote', { point, ...options, options: ['fsname=nas:/export/remote', ...(options.options ?? [])] });
+
+const ZOMBIES: Record<string, Recorded> = {
+  'fuse-dead': {
+    ...sick,
+    findings: critical('fuse-dead', REMOTE, 'safe'),
+    how: 'sshfs, its daemon killed with SIGKILL',
+    repair: true,
+    make: async (world) => (await remote(world)).kill(),
+  },
+  'fuse-dead-held': {
+    ...sick,
+    findings: critical('fuse-dead', REMOTE, 'disruptive'),
+    how: 'sshfs, a process with its working directory there, the daemon killed with SIGKILL',
+    repair: true,
+    make: async (world) => {
+      const mount = await remote(world);
+      await holdDirectory(world, REMOTE);
+      await mount.kill();
+    },
+  },
+  'fuse-dead-of-a-user': {
+    ...sick,
+    findings: critical('fuse-dead', REMOTE, 'safe'),
+    how: 'sshfs of an ordinary user without allow_other, its daemon killed with SIGKILL; asked by root',
+    make: async (world) => (await remote(world, { as: NOBODY })).kill(),
+  },
+  'fuse-dead-odd-name': {
+    ...sick,
+    findings: critical('fuse-dead', ODD, 'safe'),
+    how: 'sshfs at a mount point with quotes, a newline, a tab, a dollar sign and an accent, its daemon killed with SIGKILL',
+    repair: true,
+    make: async (world) => (await remote(world, {}, ODD)).kill(),
+  },
+  'fuse-aborted': {
+    ...sick,
+    findings: critical('fuse-aborted', REMOTE, 'safe'),
+    how: 'sshfs, its daemon stopped, then 1 written to the abort file of its connection',
+    repair: true,
+    make: async (world) => {
+      const mount = await remote(world);
+      mount.stop();
+      await mount.abort();
+    },
+  },
+  'fuse-hung': {
+    ...sick,
+    findings: critical('fuse-hung', REMOTE, 'data-loss'),
+    how: 'sshfs, its SFTP server stopped with SIGSTOP',
+    repair: true,
+    make: async (world) => {
+      const mount = await remote(world);
+      await until(() => existsSync(world.path('remote.pid')));
+      mount.silence();
+    },
+  },
+  'fuse-hung-nobody-waits': {
+    ...sick,
+    findings: critical('fuse-hung', REMOTE, 'disruptive'),
+    how: 'sshfs, its daemon in a frozen cgroup: no request is ever read, so that no caller is left waiting',
+    repair: true,
+    make: async (world) => {
+      const mount = await remote(world, { options: ['max_conns=1'] });
+      await world.freeze(mount.daemon);
+    },
+  },
+  'fuse-stopped': {
+    ...sick,
+    findings: critical('fuse-stopped', REMOTE, 'safe'),
+    how: 'sshfs, its daemon stopped with SIGSTOP',
+    repair: true,
+    make: async (world) => (await remote(world)).stop(),
+  },
+  'bind-source-deleted-directory': {
+    ...sick,
+    findings: critical('bind-source-deleted', '/mnt/app', 'disruptive'),
+    how: 'a directory of an ext4 bound elsewhere, then removed',
+    repair: true,
+    make: async (world) => {
+      const bound = await bindDirectory(world, '/mnt/disk/app', '/mnt/app');
+      await world.run(['rm', '-r', bound]);
+    },
+  },
+  'bind-source-deleted-file': {
+    ...sick,
+    findings: warning('bind-source-deleted', '/mnt/app.conf', 'disruptive'),
+    how: 'a file of an ext4 bound elsewhere, then replaced by a rename, as editors save',
+    repair: true,
+    make: (world) => replaceBoundFile(world),
+  },
+  'bind-source-deleted-not-utf8': {
+    ...sick,
+    findings: critical('bind-source-deleted', { base64: Buffer.from('/mnt/caf\xe9', 'latin1').toString('base64') }, 'disruptive'),
+    how: 'a directory of an ext4 bound to a mount point whose name is Latin-1, then removed',
+    repair: true,
+    make: async (world) => {
+      await world.image('disk', 'ext4', { point: '/mnt/disk' });
+      const script = 'p=$(printf "/mnt/caf\\351"); mkdir /mnt/disk/app "$p" && mount --bind /mnt/disk/app "$p" && rmdir /mnt/disk/app';
+      await world.run(['sh', '-c', script]);
+    },
+  },
+  'loop-backing-deleted': {
+    ...sick,
+    findings: critical('loop-backing-deleted', DATA, 'safe'),
+    how: 'ext4 in an image file on a loop device, the file removed',
+    repair: true,
+    remains: true,
+    make: async (world) => {
+      const image = await world.image('data', 'ext4', { point: DATA });
+      rmSync(image.file);
+    },
+  },
+  'loop-backing-deleted-held': {
+    ...sick,
+    findings: critical('loop-backing-deleted', DATA, 'disruptive'),
+    how: 'ext4 in an image file on a loop device, another file renamed over it, a process with its working directory there',
+    make: async (world) => {
+      const image = await world.image('data', 'ext4', { point: DATA });
+      await holdDirectory(world, DATA);
+      writeFileSync(`${image.file}.new`, '');
+      renameSync(`${image.file}.new`, image.file);
+    },
+  },
+  'loop-backing-short': {
+    ...sick,
+    findings: critical('loop-backing-short', DATA, 'refused'),
+    how: 'ext4 of 32 MiB in an image file on a loop device, the file cut to 20 MiB',
+    make: async (world) => {
+      const image = await world.image('data', 'ext4', { point: DATA });
+      truncateSync(image.file, 20 * 1024 * 1024);
+    },
+  },
+  'fs-shutdown-xfs': {
+    ...sick,
+    findings: critical('fs-shutdown-xfs', DATA, 'disruptive'),
+    how: 'XFS on a loop device, shut down by xfs_io -x -c "shutdown -f"',
+    repair: true,
+    make: async (world) => {
+      const image = await world.image('data', 'xfs', { point: DATA });
+      await shutDown(world, image.point);
+    },
+  },
+  'fs-shutdown-xfs-autoclear': {
+    ...sick,
+    findings: critical('fs-shutdown-xfs', DATA, 'disruptive'),
+    how: 'XFS mounted with -o loop, so that its loop device goes with the last unmount; shut down by xfs_io',
+    repair: true,
+    make: async (world) => {
+      const image = await world.image('data', 'xfs', { point: DATA, by: 'mount' });
+      await shutDown(world, image.point);
+    },
+  },
+  'fs-shutdown-xfs-by-short-image': {
+    ...sick,
+    findings: [...critical('fs-shutdown-xfs', DATA, 'refused'), ...critical('loop-backing-short', DATA, 'refused')],
+    how: 'XFS on a loop device, its image file cut to nothing, then shut down',
+    make: async (world) => {
+      const image = await world.image('data', 'xfs', { point: DATA });
+      truncateSync(image.file, 0);
+      await shutDown(world, image.point);
+    },
+  },
+  'healthy-sshfs': {
+    ...healthy('fuse-dead', 'fuse-aborted', 'fuse-stopped'),
+    how: 'sshfs with nothing wrong',
+    make: (world) => remote(world),
+  },
+  'healthy-sshfs-of-a-user': {
+    ...healthy('fuse-dead'),
+    how: 'sshfs of an ordinary user without allow_other; asked by root',
+    make: (world) => remote(world, { as: NOBODY }),
+  },
+  'healthy-sshfs-slow': {
+    ...healthy('fuse-hung', 'fuse-stopped'),
+    how: 'sshfs whose SFTP server holds back each reply by 3 s',
+    make: async (world) => {
+      const mount = await remote(world, { slow: true });
+      await world.run(['ls', '-la', mount.point]);
+      mount.delay(3000);
+    },
+  },
+  'healthy-xfs-on-loop': {
+    ...healthy('fs-shutdown-xfs', 'loop-backing-deleted', 'loop-backing-short'),
+    how: 'XFS on a loop device with nothing wrong',
+    make: (world) => world.image('data', 'xfs', { point: DATA }),
+  },
+  'healthy-xfs-read-only': {
+    ...healthy('fs-shutdown-xfs'),
+    how: 'XFS on a loop device, remounted read-only by root',
+    make: async (world) => {
+      await world.image('data', 'xfs', { point: DATA });
+      await world.run(['mount', '-o', 'remount,ro', DATA]);
+    },
+  },
+  'healthy-bind': {
+    ...healthy('bind-source-deleted'),
+    how: 'a directory of an ext4 bound elsewhere',
+    make: (world) => bindDirectory(world, '/mnt/disk/app', '/mnt/app'),
+  },
+  'healthy-bind-named-deleted': {
+    ...healthy('bind-source-deleted'),
+    how: 'a directory whose name is deleted, bound elsewhere',
+    make: (world) => bindDirectory(world, '/mnt/disk/app/deleted', '/mnt/app'),
+  },
+  'healthy-image-named-deleted': {
+    ...healthy('loop-backing-deleted'),
+    how: 'ext4 on a loop device, its image file renamed to a name that ends in " (deleted)"',
+    make: async (world) => {
+      const image = await world.image('data', 'ext4', { point: DATA });
+      renameSync(image.file, `${image.file} (deleted)`);
+    },
+  },
+  'healthy-image-larger-than-device': {
+    ...healthy('loop-backing-short'),
+    how: 'ext4 in the middle of a larger image file, mounted with an offset and a size limit',
+    make: async (world) => {
+      const image = await world.image('data', 'ext4', { point: DATA });
+      await world.run(['umount', DATA]);
+      const script =
+        '{ head -c 1M /dev/zero; cat "$1"; head -c 1M /dev/zero; } > "$1.big" && mount -o loop,offset=1M,sizelimit=32M "$1.big" "$2"';
+      await world.run(['sh', '-c', script, 'sh', image.file, DATA]);
+    },
+  },
+  'not-root': {
+    outcome: 'unknown',
+    findings: [],
+    how: 'sshfs of an ordinary user without allow_other, its daemon killed with SIGKILL; asked by another ordinary user',
+    as: SOMEBODY_ELSE,
+    make: async (world) => (await remote(world, { as: NOBODY })).kill(),
+  },
+};
+
+const TEMPLATE: Record<string, Recorded> = {
+  'no-name': {
+    ...sick,
+    findings: [{ code: 'template-unnamed', subject: 'localhost', severity: 'warning' }],
+    how: 'a host that was never given a name',
+    make: () => execa('hostname', ['localhost']),
+  },
+  'name-of-its-own': { ...healthy('template-unnamed'), how: 'a host with a name', make: async () => {} },
+};
+
+/** A whole host, for the README and the tests of the program. */
+async function afterReboot(world: World): Promise<void> {
+  const sshfs = (name: string) => world.sshfs(name, { point: `/mnt/${name}`, options: [`fsname=nas:/export/${name}`] });
+  const dead = await sshfs('backup');
+  await sshfs('media');
+  await world.run(['mkfifo', `${STORE}/nobody-writes`]);
+  const holder = world.hold(['bash', '-c', `read < ${STORE}/nobody-writes`], dead.point);
+  await until(() => world.cwdOf(holder.pid as number) === dead.point && nameOf(holder.pid as number) === 'bash');
+  await dead.kill();
+  const image = await world.image('vm-images', 'ext4', { point: '/mnt/vm-images' });
+  await shutDown(world, (await world.image('database', 'xfs', { point: '/mnt/database' })).point);
+  await world.run(['mkdir', '-p', '/srv/www', '/mnt/www']);
+  await world.run(['mount', '--bind', '/srv/www', '/mnt/www']);
+  await world.run(['rmdir', '/srv/www']);
+  rmSync(image.file);
+}
+
+async function holdDirectory(world: World, point: string): Promise<void> {
+  const holder = world.hold(['sleep', 'infinity'], point);
+  await until(() => world.cwdOf(holder.pid as number) === point && nameOf(holder.pid as number) === 'sleep');
+}
+
+function nameOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+}
+
+async function shutDown(world: World, point: string): Promise<void> {
+  await world.run(['xfs_io', '-x', '-c', 'shutdown -f', point]);
+}
+
+async function bindDirectory(world: World, source: string, point: string): Promise<string> {
+  await world.image('disk', 'ext4', { point: '/mnt/disk' });
+  await world.run(['mkdir', '-p', source, point]);
+  await world.run(['mount', '--bind', source, point]);
+  return source;
+}
+
+async function replaceBoundFile(world: World): Promise<void> {
+  await world.image('disk', 'ext4', { point: '/mnt/disk' });
+  const script = 'echo old > "$1" && touch "$2" && mount --bind "$1" "$2" && echo new > "$1.new" && mv "$1.new" "$1"';
+  await world.run(['sh', '-c', script, 'sh', '/mnt/disk/app.conf', '/mnt/app.conf']);
+}
+
+/** What a stage of scripts/record-stage.ts printed. */
+interface Stage {
+  checks: CheckResult[];
+  findings: FindingResult[];
+}
+
+async function recordStage(
+  world: World,
+  directory: string,
+  wanted: string,
+  since: number,
+  recorded: Pick<Recorded, 'as'>,
+  claims: Claim[] = [],
+): Promise<Stage> {
+  const as =
+    recorded.as === undefined ? [] : ['setpriv', '--reuid', String(recorded.as.uid), '--regid', String(recorded.as.gid), '--clear-groups'];
+  const tape = join(TAPES, 'tape');
+  const ran: Ran = await world.run([...as, process.execPath, STAGE, tape, wanted, JSON.stringify(claims)], {
+    env: { RECORD_SINCE: String(since), ...(recorded.as === undefined && { RECORD_STATE: world.state }) },
+  });
+  rmSync(directory, { recursive: true, force: true });
+  cpSync(tape, directory, { recursive: true });
+  rmSync(tape, { recursive: true });
+  return JSON.parse(ran.stdout) as Stage;
+}
+
+async function recordCase(folder: string, name: string, recorded: Recorded): Promise<void> {
+  const directory = join(ROOT, 'checks', folder, 'cases', name);
+  const since = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+  await execa('hostname', [HOSTNAME]);
+  const world = await World.open({ dir: STORE });
+  try {
+    await recorded.make(world);
+    rmSync(directory, { recursive: true, force: true });
+    const first = recorded.repair ? join(directory, 'stages/0-sick') : directory;
+    const stage = await recordStage(world, first, folder, since, recorded);
+    compare(name, stage, recorded);
+    if (recorded.repair) {
+      await recordRepair(world, directory, folder, since, stage, recorded);
+    }
+  } finally {
+    await leave(world);
+  }
+  const { outcome, findings, twinOf, remains, how } = recorded;
+  const kernel = readFileSync('/proc/sys/kernel/osrelease', 'utf8').replace(/-.*\n/, '');
+  const source = `${how}. Debian 12, Linux ${kernel}; made and recorded by npm run record-cases -- ${name}`;
+  writeFileSync(
+    join(directory, 'expected.json'),
+    `${JSON.stringify({ outcome, findings, ...(twinOf && { twinOf }), ...(remains && { remains }), source }, null, 2)}\n`,
+  );
+}
+
+async function recordRepair(
+  world: World,
+  directory: string,
+  folder: string,
+  since: number,
+  sickStage: Stage,
+  recorded: Recorded,
+): Promise<void> {
+  const plan = sickStage.findings[0]?.plan;
+  if (plan == null || 'refused' in plan) {
+    throw new Error('there is no plan to carry out');
+  }
+  const claims = plan.steps.flatMap(({ guards, proof }) => [...guards, ...proof]).filter(({ args }) => !refers(args));
+  mkdirSync(RESCUE, { recursive: true });
+  for (const [index, step] of plan.steps.entries()) {
+    const action = resolveAction(step.action, { rescue: RESCUE, run: 'recorded' });
+    if (action.kind === 'write') {
+      await world.run(['tee', String(action.path)], { input: action.content });
+    } else if (action.argv.every((word) => typeof word === 'string')) {
+      await world.run(action.argv as string[]);
+    } else {
+      const words = action.argv.slice(1).map((word) => (typeof word === 'string' ? Buffer.from(word) : Buffer.from(word.base64, 'base64')));
+      const input = Buffer.concat(words.flatMap((word) => [word, Buffer.of(0)]));
+      await execa('nsenter', ['-t', String(world.pid), '-m', '--', 'xargs', '-0', '-n', '99', String(action.argv[0])], { input });
+    }
+    await sleep(500);
+    const last = index === plan.steps.length - 1;
+    const program = action.kind === 'write' ? 'write' : String(action.argv[0]);
+    const called = last ? (recorded.remains ? `after-${program}` : 'healthy') : `after-${program}`;
+    const stage = await recordStage(world, join(directory, 'stages', `${index + 1}-${called}`), folder, since, recorded, claims);
+    process.stdout.write(`  ${step.title} → ${stage.checks[0]?.outcome}\n`);
+  }
+}
+
+function refers(args: Json): boolean {
+  return JSON.stringify(args).includes('"ref":');
+}
+
+/** What was recorded is what was meant to be. */
+function compare(name: string, { checks, findings }: Stage, recorded: Recorded): void {
+  const found = findings.map(({ finding, plan, risk }) => ({
+    code: finding.code,
+    subject: finding.subject.name,
+    severity: finding.severity,
+    ...(plan !== null && { risk: 'refused' in plan ? 'refused' : risk }),
+  }));
+  const key = (list: object[]) => list.map((each) => JSON.stringify(Object.entries(each).sort())).sort();
+  if (checks[0]?.outcome !== recorded.outcome || !isDeepStrictEqual(key(found), key(recorded.findings))) {
+    throw new Error(`${name}: expected ${JSON.stringify(recorded.findings)}, found ${JSON.stringify({ checks, found })}`);
+  }
+}
+
+/** Its mounts go with its namespace; waits until they have. */
+async function leave(world: World): Promise<void> {
+  for (const { point, fstype } of world.mounts().toReversed()) {
+    if (typeof point === 'string' && point.startsWith('/mnt/') && !fstype.startsWith('fuse')) {
+      await world.run(['umount', '-c', point], { ok: false, timeoutMs: 10_000 });
+    }
+  }
+  await world.close();
+  for (let tries = 0; tries < 50 && (await execa('losetup', ['-a'])).stdout.includes(STORE); tries++) {
+    await sleep(100);
+  }
+}
+
+/** Inside: a neutral host. Foreign mounts are gone, /mnt and /srv are empty, it has a name and an id of its own. */
+async function furnish(): Promise<void> {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
+  const points = lines.map((line) => line.split(' ')[4] as string);
+  const foreign = points.filter((point, index) => /^\/(mnt|srv|tmp)(\/|$)/.test(point) || points.indexOf(point) !== index);
+  for (const point of foreign.toReversed()) {
+    await execa('umount', ['-l', point]);
+  }
+  await execa('mount', ['-t', 'tmpfs', 'tmpfs', '/mnt']);
+  await execa('mount', ['-t', 'tmpfs', 'tmpfs', '/srv']);
+  writeFileSync('/srv/machine-id', `${MACHINE_ID}\n`);
+  await execa('mount', ['--bind', '/srv/machine-id', '/etc/machine-id']);
+  await execa('hostname', [HOSTNAME]);
+  mkdirSync(TAPES);
+  await execa('chmod', ['777', TAPES]);
+}
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2);
+  const isWanted = (name: string) => wanted.length === 0 || wanted.includes(name);
+  for (const [folder, cases] of [
+    ['zombie-mounts', ZOMBIES],
+    ['_template', TEMPLATE],
+  ] as const) {
+    for (const [name, recorded] of Object.entries(cases).filter(([each]) => isWanted(each))) {
+      process.stdout.write(`${folder}: ${name}\n`);
+      try {
+        await recordCase(folder, name, recorded);
+      } catch (error) {
+        process.exitCode = 1;
+        process.stderr.write(`${name} was not recorded: ${error instanceof Error ? error.message : error}\n`);
+      }
+    }
+  }
+  if (isWanted('hv1-after-reboot')) {
+    process.stdout.write('fixtures/hosts: hv1-after-reboot\n');
+    const since = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+    await execa('hostname', [HOSTNAME]);
+    const world = await World.open({ dir: STORE });
+    try {
+      await afterReboot(world);
+      const { findings } = await recordStage(world, join(ROOT, 'fixtures/hosts/hv1-after-reboot'), 'all', since, {});
+      process.stdout.write(`  ${findings.map(({ finding }) => `${finding.code} ${finding.subject.name}`).join(', ')}\n`);
+    } finally {
+      await leave(world);
+    }
+  }
+}
+
+process.chdir('/');
+if (process.env[ROOM] === undefined) {
+  // Everything from here on happens in a mount and a host name namespace of its own, which goes with its last process.
+  const argv = ['--mount', '--uts', '--propagation', 'private', process.execPath, ...process.argv.slice(1)];
+  const room = spawn('unshare', argv, { stdio: 'inherit', env: { ...process.env, [ROOM]: '1' } });
+  room.on('exit', (code) => process.exit(code ?? 1));
+} else {
+  await furnish();
+  await main();
+}

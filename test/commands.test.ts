@@ -1,0 +1,437 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ROOT, stdoctor } from './cli.ts';
+import { scratch } from './scratch.ts';
+import { makeSick } from './sick-recording.ts';
+
+const VERSION = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
+
+interface Parameter {
+  type?: string;
+  helpValue?: string;
+  options?: string[];
+  multiple?: boolean;
+  required?: boolean;
+  exclusive?: string[];
+}
+
+describe('the commands and their flags', () => {
+  // A change here is a change for everybody who calls them from a script.
+  it('are these', async () => {
+    const lines: string[] = [];
+    for (const file of readdirSync(join(ROOT, 'commands')).toSorted()) {
+      const id = file.replace(/\.ts$/, '');
+      const { default: command } = await import(/* @vite-ignore */ join(ROOT, 'commands', file));
+      const args = Object.entries<Parameter>(command.args ?? {}).map(([name, { required }]) => (required ? name : `[${name}]`));
+      lines.push([id, ...(command.strict === false ? ['[…]'] : args)].join(' '));
+      for (const [name, flag] of Object.entries<Parameter>(command.flags ?? {})) {
+        const value = flag.type === 'boolean' ? '' : ` ${flag.options?.join('|') ?? flag.helpValue}`;
+        const notes = [flag.multiple && 'repeatable', flag.required && 'required', flag.exclusive && `not with --${flag.exclusive}`];
+        lines.push(`  --${name}${value}${notes.map((note) => (note ? ` (${note})` : '')).join('')}`);
+      }
+    }
+    expect(lines.join('\n')).toMatchInlineSnapshot(`
+      "check […]
+        --deadline DURATION
+        --from RECORDING
+        --format pretty|json
+        --json
+        --output [FORMAT:]FILE (repeatable)
+        --state-dir DIR
+        --config FILE
+      checks
+        --json
+      explain what
+      fix […]
+        --dry-run
+        --auto safe|disruptive (not with --dry-run)
+        --yes
+        --rescue-dir DIR
+        --deadline DURATION
+        --from RECORDING
+        --format pretty|json
+        --json
+        --output [FORMAT:]FILE (repeatable)
+        --state-dir DIR
+        --config FILE
+      record […]
+        --deadline DURATION
+        --from RECORDING
+        --format pretty|json
+        --json
+        --state-dir DIR
+        --config FILE
+        --output DIR|FILE.tar.gz (required)"
+    `);
+  });
+});
+
+describe('help and version', () => {
+  it('--version prints one line', async () => {
+    expect(await stdoctor(['--version'])).toEqual({ code: 0, stdout: `stdoctor/${VERSION}\n`, stderr: '' });
+  });
+
+  it.each([['--help'], ['-h'], ['help'], []])('%s lists the commands', async (...argv) => {
+    const { code, stdout, stderr } = await stdoctor(argv);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/COMMANDS\n {2}check +Look for storage faults/);
+  });
+
+  it.each(['check', 'checks', 'explain', 'fix', 'record'])('%s --help tells how it is used', async (command) => {
+    const { code, stdout, stderr } = await stdoctor([command, '--help']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`$ stdoctor ${command}`);
+    expect((await stdoctor(['help', command])).stdout).toBe(stdout);
+  });
+});
+
+describe('wrong usage ends with 64 and a sentence that says what was expected', () => {
+  it.each([
+    [['nonsense'], 'nonsense is no command: expected one of check, checks, explain, fix, record'],
+    [[''], "'' is no command: expected one of check, checks, explain, fix, record"],
+    [['--nonsense'], '--nonsense is no command: expected one of check, checks, explain, fix, record'],
+    [['../commands/check'], '../commands/check is no command: expected one of check, checks, explain, fix, record'],
+    [['\u001b[31mred'], '\\e[31mred is no command: expected one of check, checks, explain, fix, record'],
+    [['check', 'nonsense'], 'nonsense is no check: expected one of '],
+    [['check', ''], "'' is no check: expected one of "],
+    [['check', 'zombie-mounts', '\u001b[31m'], '\\e[31m is no check: expected one of '],
+    [['check', '--nonsense'], 'check has no flag --nonsense: expected one of --deadline, --from, '],
+    [['checks', '--nonsense'], 'checks has no flag --nonsense: expected one of --json'],
+    [['checks', 'nonsense'], 'checks: expected no argument, found nonsense'],
+    [['check', '--deadline'], 'check --deadline: expected DURATION, found nothing'],
+    [['check', '--deadline', '1s', '--deadline', '2s'], 'check --deadline: expected once, found more often'],
+    [['check', '--deadline', '5'], '--deadline 5: expected a duration such as 500ms, 30s, 5m, 2h or 7d'],
+    [['check', '--deadline', '0s'], '--deadline 0s: expected a duration such as 500ms, 30s, 5m, 2h or 7d'],
+    [['check', '--deadline=-5s'], '--deadline -5s: expected a duration such as 500ms, 30s, 5m, 2h or 7d'],
+    [['check', '--deadline', ''], '--deadline : expected a duration such as 500ms, 30s, 5m, 2h or 7d'],
+    [['check', '--format', 'xml'], 'check --format: expected one of pretty, json, found xml'],
+    [['check', '--json', '--format', 'pretty'], '--json and --format pretty: expected one of them, found both'],
+    [['check', '--output', ''], "--output '': expected FILE or FORMAT:FILE, found no name of a file"],
+    [['check', '--output', 'json:'], "--output 'json:': expected FILE or FORMAT:FILE, found no name of a file"],
+    [['check', '--from', ''], "--from '': expected the name of a file or directory, found an empty one"],
+    [['check', '--config', ''], "--config '': expected the name of a file or directory, found an empty one"],
+    [['check', '--state-dir', ''], "--state-dir '': expected the name of a file or directory, found an empty one"],
+    [['explain'], 'explain: expected a check, a code, or the id of a finding, found nothing'],
+    [['explain', 'fuse-dead', 'fuse-hung'], 'explain: expected one argument, found fuse-hung beside it'],
+    [['explain', 'nonsense'], 'nonsense is no check, code or finding: expected one of '],
+    [['explain', 'constructor'], 'constructor is no check, code or finding: expected one of '],
+    [['explain', 'constructor-12345678'], 'constructor-12345678 is no check, code or finding: expected one of '],
+    [['explain', 'fuse-dead-1234567'], 'fuse-dead-1234567 is no check, code or finding: expected one of '],
+    [['fix', 'nonsense'], 'nonsense is no check and no finding: expected one of '],
+    [['fix', '--auto'], 'fix --auto: expected one of safe, disruptive, found nothing'],
+    [['fix', '--auto', 'data-loss'], 'fix --auto: expected one of safe, disruptive, found data-loss'],
+    [['fix', '--dry-run', '--auto', 'safe'], 'fix: --dry-run and --auto exclude each other'],
+    [['record'], 'record: expected --output DIR|FILE.tar.gz, found none'],
+    [['record', '--output', ''], "record --output '': expected a directory or a .tar.gz file, found an empty name"],
+  ])('%j', async (argv, sentence) => {
+    const { code, stdout, stderr } = await stdoctor(argv);
+    expect([code, stdout]).toEqual([64, '']);
+    expect(stderr).toContain(`stdoctor: ${sentence}`);
+    expect(stderr.split('\n')[1]).toMatch(/^stdoctor --help lists the commands/);
+  });
+});
+
+describe('a recording that is none ends with 64', () => {
+  const manifest = { schema: 'stdoctor.recording/1', version: '1', takenAt: '2026-11-21T00:00:00Z' };
+
+  it.each([
+    ['missing', undefined, 'ENOENT'],
+    ['a directory without a manifest', {}, 'is no recording: expected a file manifest.json in it, found none'],
+    ['broken JSON', { 'manifest.json': '{' }, 'manifest.json is not JSON: '],
+    ['another schema', { 'manifest.json': '{"schema":"x/1"}' }, 'at schema: expected "stdoctor.recording/1", found "x/1"'],
+    ['a field missing', { 'manifest.json': JSON.stringify(manifest) }, 'at target: expected "target", found undefined'],
+    [
+      'a path out of it',
+      {
+        'manifest.json': JSON.stringify({
+          ...manifest,
+          target: { name: 'h', kind: 'host', identity: 'i' },
+          entries: [
+            {
+              probe: { kind: 'run', argv: ['cat'] },
+              answer: { at: manifest.takenAt, ms: 1, state: 'ok', code: 0, out: { file: 'answers/../../x' } },
+            },
+          ],
+        }),
+      },
+      'at entries.0.answer.out',
+    ],
+  ])('%s', async (_, files, sentence) => {
+    const directory = join(scratch(), 'recording');
+    for (const [name, content] of Object.entries(files ?? {})) {
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(join(directory, name), content as string);
+    }
+    if (files !== undefined) {
+      mkdirSync(directory, { recursive: true });
+    }
+    for (const command of ['check', 'fix']) {
+      const { code, stdout, stderr } = await stdoctor([command, '--from', directory]);
+      expect([code, stdout]).toEqual([64, '']);
+      expect(stderr).toContain(`stdoctor: ${directory}`);
+      expect(stderr).toContain(sentence);
+      expect(stderr).toContain('A recording is a directory or a .tar.gz file that stdoctor record wrote.');
+    }
+  });
+
+  it('a file that is no archive', async () => {
+    const file = join(scratch(), 'host.tar.gz');
+    writeFileSync(file, 'hello');
+    const { code, stdout, stderr } = await stdoctor(['check', '--from', file]);
+    expect([code, stdout]).toEqual([64, '']);
+    expect(stderr).toContain(`stdoctor: ${file} cannot be read as a recording: `);
+  });
+});
+
+describe('wrong configuration ends with 78, file and line', () => {
+  it.each([
+    ['deadline: [\n', ':2:1: not valid YAML: '],
+    ['deadline: 5s\ndeadline: 6s\n', ':2:1: not valid YAML: Map keys must be unique'],
+    ['# usual\n\ndeadlines: 5s\n', ':3: deadlines: expected one of the keys deadline, skip, found "deadlines"'],
+    ['skip: []\nmore:\n  a: 1\n', ':2: more: expected one of the keys deadline, skip, found "more"'],
+    ['deadline: 5\n', ':1: deadline: expected a duration such as 500ms, 30s, 5m, 2h or 7d, found 5'],
+    ['deadline: 5 parsecs\n', ':1: deadline: expected a duration such as 500ms, 30s, 5m, 2h or 7d, found "5 parsecs"'],
+    ['skip: zombie-mounts\n', ':1: skip: expected a list of checks, found "zombie-mounts"'],
+    ['skip:\n  - zombie-mounts\n  - nonsense\n', ':3: skip.1: expected one of the checks '],
+    ['- deadline\n', ':1: expected the keys deadline and skip, each with a value, found a list'],
+    ['hello\n', ':1: expected the keys deadline and skip, each with a value, found "hello"'],
+  ])('%j', async (text, sentence) => {
+    const file = join(scratch(), 'config.yaml');
+    writeFileSync(file, text);
+    const { code, stdout, stderr } = await stdoctor(['check', '--config', file]);
+    expect([code, stdout]).toEqual([78, '']);
+    expect(stderr).toContain(`stdoctor: ${file}${sentence}`);
+    expect(stderr).toContain('docs/configuration.md');
+  });
+
+  it('a file that was named and is not there', async () => {
+    const { code, stdout, stderr } = await stdoctor(['check', '--config', 'missing.yaml'], { cwd: scratch() });
+    expect([code, stdout]).toEqual([78, '']);
+    expect(stderr).toMatch(/missing\.yaml cannot be read: ENOENT/);
+  });
+
+  it('a file of the user, found by itself', async () => {
+    const home = scratch();
+    mkdirSync(join(home, 'stdoctor'));
+    writeFileSync(join(home, 'stdoctor/config.yaml'), 'deadline: soon\n');
+    const { code, stderr } = await stdoctor(['check'], { env: { XDG_CONFIG_HOME: home } });
+    expect(code).toBe(78);
+    expect(stderr).toContain(`${home}/stdoctor/config.yaml:1: deadline: expected a duration`);
+  });
+});
+
+describe('configuration', () => {
+  it('skips checks that are not named', async () => {
+    const file = join(scratch(), 'config.yaml');
+    writeFileSync(file, 'deadline: 30s\nskip: [zombie-mounts]\n');
+    const idsOf = async (...argv: string[]) =>
+      JSON.parse((await stdoctor(['check', '--json', '--config', file, ...argv])).stdout).targets[0].checks.map(
+        ({ id }: { id: string }) => id,
+      );
+    expect(await idsOf()).not.toContain('zombie-mounts');
+    expect(await idsOf('zombie-mounts')).toContain('zombie-mounts');
+  });
+
+  it('may be an empty file', async () => {
+    const file = join(scratch(), 'config.yaml');
+    writeFileSync(file, '');
+    expect((await stdoctor(['checks'])).code).toBe(0);
+    expect((await stdoctor(['check', '--config', file])).code).toBeLessThan(4);
+  });
+});
+
+describe('checks and explain', () => {
+  it('checks lists every check with its codes', async () => {
+    const { code, stdout, stderr } = await stdoctor(['checks']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^zombie-mounts {2}Mounts that no longer answer/m);
+    expect(stdout).toMatch(/^ {4}fuse-dead +\S/m);
+  });
+
+  it('checks --json is a document', async () => {
+    const { code, stdout } = await stdoctor(['checks', '--json']);
+    expect(code).toBe(0);
+    const { schema, checks } = JSON.parse(stdout);
+    expect(schema).toBe('stdoctor.checks/1');
+    expect(checks.find(({ id }: { id: string }) => id === 'zombie-mounts')).toMatchObject({
+      scope: 'host',
+      codes: { 'fuse-dead': expect.any(String) },
+    });
+  });
+
+  it('explain CODE and explain FINDING print the section of the code', async () => {
+    const { code, stdout, stderr } = await stdoctor(['explain', 'fuse-dead']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^### `fuse-dead`\n/);
+    expect(stdout).not.toContain('### `fuse-aborted`');
+    expect((await stdoctor(['explain', 'fuse-dead-12345678'])).stdout).toBe(stdout);
+  });
+
+  it('explain CHECK prints its page, without the marks of the generator', async () => {
+    const { code, stdout } = await stdoctor(['explain', 'zombie-mounts']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^# zombie-mounts: /);
+    expect(stdout).not.toContain('<!--');
+  });
+
+  it('every code has a section of its own', async () => {
+    const { checks } = JSON.parse((await stdoctor(['checks', '--json'])).stdout);
+    for (const code of checks.flatMap(({ codes }: { codes: object }) => Object.keys(codes))) {
+      const { stdout } = await stdoctor(['explain', code]);
+      expect(stdout.split('\n')[0]).toContain(`\`${code}\``);
+    }
+  });
+});
+
+describe('reports', () => {
+  it('--json prints one document and nothing else', async () => {
+    const { code, stdout, stderr } = await stdoctor(['check', '--json']);
+    const report = JSON.parse(stdout);
+    expect(stdout).toMatch(/^\{\n/);
+    expect(stdout).toMatch(/\n\}\n$/);
+    expect(stderr).toBe('');
+    expect(report.exitCode).toBe(code);
+    expect((await stdoctor(['check', '--format', 'json'])).code).toBe(code);
+  });
+
+  it('--output FORMAT:FILE writes each and leaves standard output empty', async () => {
+    const directory = scratch();
+    const { stdout, stderr } = await stdoctor(['check', '--output', 'json:report:1.json', '--output', 'pretty:report.txt'], {
+      cwd: directory,
+    });
+    expect([stdout, stderr]).toEqual(['', '']);
+    expect(JSON.parse(readFileSync(join(directory, 'report:1.json'), 'utf8')).schema).toBe('stdoctor.report/1');
+    expect(readFileSync(join(directory, 'report.txt'), 'utf8')).toContain('zombie-mounts');
+  });
+
+  it('--output FILE takes the format of the run, and only a known one before the colon', async () => {
+    const directory = scratch();
+    await stdoctor(['check', '--json', '--output', 'xml:report'], { cwd: directory });
+    expect(JSON.parse(readFileSync(join(directory, 'xml:report'), 'utf8')).schema).toBe('stdoctor.report/1');
+  });
+
+  it('tells where it cannot write', async () => {
+    const { code, stdout, stderr } = await stdoctor(['check', '--output', 'missing/report'], { cwd: scratch() });
+    expect([code, stdout]).toEqual([64, '']);
+    expect(stderr).toMatch(/^stdoctor: the report could not be written to \/.*\/missing\/report: ENOENT/);
+  });
+
+  it.each([
+    [{ FORCE_COLOR: undefined, NO_COLOR: undefined, TERM: 'xterm-256color' }],
+    [{ FORCE_COLOR: undefined, NO_COLOR: '1', TERM: 'xterm-256color' }],
+    [{ FORCE_COLOR: undefined, NO_COLOR: undefined, TERM: 'dumb' }],
+  ])('hold no escape sequences outside a terminal: %j', async (env) => {
+    const directory = await sickRecording();
+    for (const argv of [
+      ['check', '--from', directory],
+      ['fix', '--from', directory],
+      ['--help'],
+      ['checks'],
+      ['explain', 'zombie-mounts'],
+      ['nonsense'],
+    ]) {
+      const { stdout, stderr } = await stdoctor(argv, { env });
+      expect(stdout + stderr).not.toContain('\u001b');
+    }
+  });
+
+  it('work without HOME and without XDG directories', async () => {
+    const env = { HOME: undefined, XDG_CONFIG_HOME: undefined, XDG_STATE_HOME: undefined, STDOCTOR_STATE_DIR: undefined };
+    const { code, stdout, stderr } = await stdoctor(['check', '--json'], { env });
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout).exitCode).toBe(code);
+  });
+
+  it('name only what was not known when the deadline is too short for anything', async () => {
+    const { code, stdout } = await stdoctor(['check', '--json', '--deadline', '1ms']);
+    const report = JSON.parse(stdout);
+    expect(report.targets[0].findings).toEqual([]);
+    expect([code, report.targets[0].checks[0].outcome]).toEqual([3, 'unknown']);
+  });
+});
+
+describe('record', () => {
+  it.each(['recording', 'recording.tar.gz', 'recording.tgz'])('to %s gives the same report without the host', async (name) => {
+    const directory = scratch();
+    const recorded = await stdoctor(['record', '--json', '--output', name], { cwd: directory });
+    expect(recorded.stderr).toMatch(new RegExp(`^stdoctor: \\d+ answers recorded in ${join(directory, name)}\n$`));
+    const replayed = await stdoctor(['check', '--json', '--from', name], { cwd: directory });
+    expect(replayed.code).toBe(recorded.code);
+    expect(judgementOf(replayed.stdout)).toEqual(judgementOf(recorded.stdout));
+    expect(JSON.parse(replayed.stdout).targets[0].via).toBe('recording');
+    // Nothing half-written stays beside it.
+    expect(readdirSync(directory)).toEqual([name]);
+  });
+
+  it('refuses a directory that is not empty, and leaves it alone', async () => {
+    const directory = scratch();
+    writeFileSync(join(directory, 'mine'), 'mine');
+    const { code, stdout, stderr } = await stdoctor(['record', '--output', directory]);
+    expect([code, stdout]).toEqual([64, '']);
+    expect(stderr).toContain(`${directory} is there already and is not empty`);
+    expect(readdirSync(directory)).toEqual(['mine']);
+  });
+
+  it('writes into an empty directory', async () => {
+    const directory = scratch();
+    await stdoctor(['record', '--output', directory]);
+    expect(readdirSync(directory).toSorted()).toEqual(['answers', 'manifest.json']);
+  });
+
+  it('of a recording is the same recording', async () => {
+    const first = await sickRecording();
+    const again = join(scratch(), 'again');
+    const { code } = await stdoctor(['record', '--from', first, '--output', again]);
+    expect(code).toBe(2);
+    const [one, other] = [first, again].map((path) => stdoctor(['check', '--json', '--from', path]));
+    expect(judgementOf((await other)?.stdout ?? '')).toEqual(judgementOf((await one)?.stdout ?? ''));
+  });
+});
+
+describe('fix', () => {
+  it('without a terminal shows the plans of a recording and changes nothing', async () => {
+    const directory = await sickRecording();
+    const state = join(scratch(), 'state');
+    for (const more of [[], ['--dry-run'], ['--auto', 'disruptive'], ['--yes']]) {
+      const { code, stdout } = await stdoctor(['fix', '--from', directory, '--json', ...more], { env: { STDOCTOR_STATE_DIR: state } });
+      expect(code).toBe(1);
+      const { repairs } = JSON.parse(stdout);
+      expect(repairs.map(({ outcome, steps }: { outcome: string; steps: unknown[] }) => [outcome, steps])).toEqual([['refused', []]]);
+    }
+    expect(existsSync(state)).toBe(false);
+  });
+
+  it('takes the id of a finding, and tells where it is not found', async () => {
+    const directory = await sickRecording();
+    const { targets } = JSON.parse((await stdoctor(['check', '--json', '--from', directory])).stdout);
+    const id = targets[0].findings[0].id;
+    expect(JSON.parse((await stdoctor(['fix', id, '--json', '--from', directory])).stdout).repairs).toHaveLength(1);
+    const { stdout, stderr } = await stdoctor(['fix', 'fuse-dead-12345678', '--json', '--from', directory]);
+    expect(JSON.parse(stdout).repairs).toEqual([]);
+    expect(stderr).toBe('stdoctor: fuse-dead-12345678 is not found (any more)\n');
+  });
+
+  it('--output leaves standard output empty', async () => {
+    const directory = scratch();
+    const { stdout } = await stdoctor(['fix', '--dry-run', '--output', 'json:fix.json', '--output', 'fix.txt'], { cwd: directory });
+    expect(stdout).toBe('');
+    expect(JSON.parse(readFileSync(join(directory, 'fix.json'), 'utf8')).schema).toBe('stdoctor.repair/1');
+    expect(existsSync(join(directory, 'fix.txt'))).toBe(true);
+  });
+});
+
+async function sickRecording(): Promise<string> {
+  const directory = join(scratch(), 'recording');
+  await stdoctor(['record', '--output', directory]);
+  makeSick(directory);
+  return directory;
+}
+
+/** What a report says, without when and from where. */
+function judgementOf(text: string): unknown {
+  const { targets, summary, exitCode } = JSON.parse(text, (key, value) =>
+    ['at', 'durationMs', 'via', 'name'].includes(key) && typeof value !== 'object' ? undefined : value,
+  );
+  return { targets, summary, exitCode };
+}
