@@ -17,6 +17,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   e2fsprogs: 'mkfs.ext4',
   'openssh-sftp-server': '/usr/lib/openssh/sftp-server',
   procps: 'ps',
+  python3: 'python3',
   tmux: 'tmux',
 };
 

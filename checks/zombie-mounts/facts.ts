@@ -16,13 +16,13 @@ import { fromByteString, type Name, toByteString } from '../../src/names.ts';
 
 const LIMIT = 2000;
 
-export const daemons = defineFact('zombie-mounts.daemons', function* (): Asking<FuseDaemons | undefined> {
+const daemons = defineFact('zombie-mounts.daemons', function* (): Asking<FuseDaemons | undefined> {
   const { mounts } = yield* mountTable();
   return mounts.some(isFuse) ? yield* fuseDaemons() : undefined;
 });
 
 /** Who holds the mounts that a repair would take away. */
-export const holders = defineFact('zombie-mounts.holders', function* (): Asking<Holders | undefined> {
+const holders = defineFact('zombie-mounts.holders', function* (): Asking<Holders | undefined> {
   const table = yield* mountTable();
   const reached = yield* reach();
   const { loops } = yield* mountedLoops();
@@ -48,7 +48,7 @@ export interface BindSource {
 }
 
 /** By mount id, for bind mounts of something deleted. */
-export const bindSources = defineFact('zombie-mounts.bind-sources', function* (): Asking<ReadonlyMap<number, BindSource>> {
+const bindSources = defineFact('zombie-mounts.bind-sources', function* (): Asking<ReadonlyMap<number, BindSource>> {
   const table = yield* mountTable();
   const deleted = deletedBinds(table);
   const found = yield* all(deleted.map((mount) => bindSource(mount, table)));
@@ -69,7 +69,7 @@ function* bindSource(mount: Mount, table: MountTable): Asking<BindSource> {
 }
 
 /** `/srv/a//deleted` on a device that is also mounted at `/` with root `/` was `/srv/a`. */
-export function sourcePath(mount: Mount, table: MountTable): Name | undefined {
+function sourcePath(mount: Mount, table: MountTable): Name | undefined {
   const inside = toByteString(mount.root).slice(0, -'//deleted'.length);
   for (const other of table.mounts) {
     const root = toByteString(other.root);
@@ -91,13 +91,13 @@ export function sourcePath(mount: Mount, table: MountTable): Name | undefined {
 }
 
 /** By device: other mount namespaces that keep a shut-down XFS alive. */
-export const shutdownMounts = defineFact('zombie-mounts.shutdown-mounts', function* (): Asking<ReadonlyMap<string, Elsewhere>> {
+const shutdownMounts = defineFact('zombie-mounts.shutdown-mounts', function* (): Asking<ReadonlyMap<string, Elsewhere>> {
   const devices = [...new Set((yield* failingXfs()).map(({ device }) => device))];
   const found = yield* all(devices.map((device) => mountedElsewhere(device)));
   return new Map(devices.map((device, index) => [device, found[index] as Elsewhere]));
 });
 
-export const shutdownLog = defineFact('zombie-mounts.shutdown-log', function* (): Asking<KernelLog | undefined> {
+const shutdownLog = defineFact('zombie-mounts.shutdown-log', function* (): Asking<KernelLog | undefined> {
   return (yield* failingXfs()).length > 0 ? yield* kernelLog() : undefined;
 });
 

@@ -166,7 +166,7 @@ export function optionValue(options: string, name: string): string | undefined {
  * The mount at this path is the one that was diagnosed. The id alone does not say so: the kernel gives ids and
  * device numbers out again, and `mount --move` keeps the id.
  */
-export const mountIs = defineCondition(
+const mountIs = defineCondition(
   'mount-is',
   function* (args: { id: number; point: Name; device: string; fstype: string; source: Name; root: Name }): Asking<Holds> {
     const table = yield* mountTable();

@@ -284,7 +284,7 @@ function* sample(mount: Mount, call: string, lateMs: number, limitMs: number): A
   return counts;
 }
 
-export function statfsArgv(point: Name): Name[] {
+function statfsArgv(point: Name): Name[] {
   return ['stat', '-f', '-c', '%t %b %f', '--', point];
 }
 

@@ -10,7 +10,7 @@ const LOCK = new URL('./lock.ts', import.meta.url).href;
 
 /** Another process that has taken the lock, and keeps it until it is killed. */
 async function holder(directory: string): Promise<ChildProcess> {
-  const code = `const { takeLock } = await import(${JSON.stringify(LOCK)}); takeLock(${JSON.stringify(directory)}); console.log('taken'); setTimeout(() => {}, 20_000);`;
+  const code = `const { takeLock } = await import(${JSON.stringify(LOCK)}); globalThis.lock = takeLock(${JSON.stringify(directory)}); console.log('taken'); setTimeout(() => {}, 20_000);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill('SIGKILL'));
   await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);

@@ -24,7 +24,9 @@ import { Terminal } from './terminal.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SFTP_SERVER = '/usr/lib/openssh/sftp-server';
-const FREEZER = '/sys/fs/cgroup/freezer';
+const CGROUP = '/sys/fs/cgroup';
+const FREEZER = `${CGROUP}/freezer`;
+const CGROUP_V1 = existsSync(FREEZER);
 const FUSECTL = '/sys/fs/fuse/connections';
 
 export interface Ran {
@@ -179,6 +181,8 @@ export class World {
     const daemon = spawn(argv[0] as string, argv.slice(1), { stdio: 'ignore', detached: true, cwd: '/' });
     this.#groups.push(daemon.pid as number);
     await until(() => this.mountsAt(point).some(({ fstype }) => fstype === 'fuse.sshfs'));
+    // An ordinary user's server cannot write there.
+    await until(() => options.as !== undefined || (readLink(serverPid) ?? '') !== '');
     return new Sshfs(this, point, source, daemon.pid as number, { delay, serverPid });
   }
 
@@ -243,12 +247,14 @@ export class World {
 
   /** Puts a process into a frozen cgroup: it sleeps, is not stopped, and reads nothing. */
   async freeze(pid: number): Promise<void> {
-    const group = `${FREEZER}/stdoctor-real-${process.pid}-${pid}`;
-    mkdirSync(group, { recursive: true });
+    const group = `${CGROUP_V1 ? FREEZER : CGROUP}/stdoctor-real-${process.pid}-${pid}`;
+    mkdirSync(group);
     this.#frozen.push(group);
     writeFileSync(`${group}/cgroup.procs`, String(pid));
-    writeFileSync(`${group}/freezer.state`, 'FROZEN');
-    await until(() => readLink(`${group}/freezer.state`) === 'FROZEN');
+    setFrozen(group, true);
+    await until(() =>
+      CGROUP_V1 ? readLink(`${group}/freezer.state`) === 'FROZEN' : readLink(`${group}/cgroup.events`)?.includes('frozen 1') === true,
+    );
   }
 
   /** The program at a terminal of its own, in this world. */
@@ -292,7 +298,7 @@ export class World {
       await (await terminal).close();
     }
     for (const group of this.#frozen) {
-      writeFileSync(`${group}/freezer.state`, 'THAWED');
+      setFrozen(group, false);
     }
     for (const mount of this.mounts().filter(({ fstype }) => fstype.startsWith('fuse'))) {
       await this.run(['sh', '-c', `echo 1 > ${FUSECTL}/${connectionOf(mount)}/abort`], { ok: false, timeoutMs: 5000 });
@@ -389,6 +395,14 @@ export class Sshfs {
 
   abort(): Promise<Ran> {
     return this.#world.run(['sh', '-c', `echo 1 > ${FUSECTL}/${this.connection}/abort`]);
+  }
+}
+
+function setFrozen(group: string, frozen: boolean): void {
+  if (CGROUP_V1) {
+    writeFileSync(`${group}/freezer.state`, frozen ? 'FROZEN' : 'THAWED');
+  } else {
+    writeFileSync(`${group}/cgroup.freeze`, frozen ? '1' : '0');
   }
 }
 
