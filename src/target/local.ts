@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { Acted, Answer, Child, Probe, ResolvedAction, Target } from '../check/types.ts';
+import { ERRNO, errnoAtEnd } from '../facts/errno.ts';
 import { showName, toByteString, toBytes } from '../names.ts';
 import { askChild, childEnvironment, childOf, viaXargs } from './child.ts';
 import { LeftBehindMemory } from './left-behind.ts';
@@ -124,14 +125,9 @@ export class LocalTarget implements Target {
     const path = toByteString(probe.path);
     const maxBytes = probe.maxBytes ?? 1024 * 1024;
     if (!/^\/(proc|sys)\//.test(path) || path.endsWith('/cmdline')) {
-      return this.#run(
-        {
-          kind: 'run',
-          argv: ['head', '-c', String(maxBytes), '--', probe.path],
-          ...(probe.limitMs !== undefined && { limitMs: probe.limitMs }),
-        },
-        until,
-      );
+      const limit = probe.limitMs === undefined ? {} : { limitMs: probe.limitMs };
+      const said = await this.#run({ kind: 'run', argv: ['head', '-c', String(maxBytes), '--', probe.path], ...limit }, until);
+      return said.state === 'ok' && said.code !== 0 ? failedHead(showName(probe.path), said.err) : said;
     }
     try {
       const out = await readFile(toBytes(probe.path));
@@ -189,6 +185,22 @@ function notStarted(what: string, errno: string): Outcome {
       return { state: 'denied', why: `${what} may not be run` };
     default:
       return { state: 'unreachable', why: `${what} could not be started: ${errno}` };
+  }
+}
+
+/** head: cannot open '/etc/nonesuch' for reading: No such file or directory */
+function failedHead(what: string, err: string): Outcome {
+  switch (errnoAtEnd(err)) {
+    case ERRNO.ENOENT:
+    case ERRNO.ENOTDIR:
+      return { state: 'absent', why: `${what} is not there` };
+    case ERRNO.EACCES:
+    case ERRNO.EPERM:
+      return { state: 'denied', why: `${what} may not be read` };
+    case undefined:
+      return { state: 'unreachable', why: err.trim() };
+    default:
+      return { state: 'errno', errno: errnoAtEnd(err) as number };
   }
 }
 

@@ -1,5 +1,5 @@
 /** Recordings on disk: one manifest and the longer outputs as files, in a directory or a .tar.gz of it. Untrusted when read. */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { create, list, type ReadEntry } from 'tar';
 import * as v from 'valibot';
@@ -75,6 +75,7 @@ export async function saveRecording(recording: Recording, path: string): Promise
     writeDirectory(recording, partial);
     if (packed) {
       await create({ gzip: true, file: `${partial}.tgz`, cwd: partial, portable: true }, [MANIFEST, 'answers']);
+      chmodSync(`${partial}.tgz`, 0o600);
       renameSync(`${partial}.tgz`, path);
     } else {
       rmSync(path, { recursive: true, force: true });
@@ -111,7 +112,8 @@ function readdirIfThere(path: string): string[] {
 }
 
 function writeDirectory(recording: Recording, directory: string): void {
-  mkdirSync(join(directory, 'answers'), { recursive: true });
+  // What it tells of a host is for its owner to hand on.
+  mkdirSync(join(directory, 'answers'), { recursive: true, mode: 0o700 });
   const entries = recording.entries.map(({ probe, answer }, index) => {
     if (answer.state !== 'ok' && answer.state !== 'timed-out') {
       return { probe: JSON.parse(probeKey(probe)), answer };
@@ -207,7 +209,7 @@ function outputBytes(out: v.InferOutput<typeof output>, files: ReadonlyMap<strin
 
 async function readFiles(path: string): Promise<Map<string, Buffer>> {
   try {
-    return lstatSync(path).isDirectory() ? readDirectory(path) : await readArchive(path);
+    return statSync(path).isDirectory() ? readDirectory(path) : await readArchive(path);
   } catch (error) {
     if (error instanceof StdoctorError) {
       throw error;
