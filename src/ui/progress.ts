@@ -42,7 +42,8 @@ async function show(title: string, stream: NodeJS.WriteStream, state: State, don
         title,
         task: async (_, task) => {
           const refresh = setInterval(() => {
-            task.output = describe(state, Date.now());
+            // The title, not the output: listr2 keeps the last lines of an output, which would repeat themselves.
+            task.title = [title, describe(state, Date.now())].filter(Boolean).join('\n');
           }, REFRESH_MS);
           await done.catch(() => {}).finally(() => clearInterval(refresh));
         },
