@@ -18,6 +18,7 @@ import type { Repair, StepResult } from './result.ts';
 const DEFAULT_PATIENCE = 2000;
 const LOOK_EVERY = 250;
 const OUTPUT_AT_MOST = 2000;
+const RELEASE_LIMIT = 60_000;
 
 export interface ApplyContext {
   target: Target;
@@ -76,15 +77,23 @@ export async function applyPlan(wanted: FindingResult, context: ApplyContext): P
   const steps = plan.steps.map(notDone);
   const begun: number[] = [];
   let ended: { outcome: 'failed' | 'stale' | 'refused'; reason: string } | undefined;
-  for (const [index, step] of plan.steps.entries()) {
-    const result = await applyStep(step, index, begun, references, finding.id, plan.steps.length, context);
-    steps[index] = result;
-    if (result.outcome !== 'proven' && result.outcome !== 'not-done') {
-      ended = { outcome: result.outcome, reason: `step ${index + 1} (${step.title}): ${result.why}` };
-      break;
+  try {
+    for (const [index, step] of plan.steps.entries()) {
+      const result = await applyStep(step, index, begun, references, finding.id, plan.steps.length, context);
+      steps[index] = result;
+      if (result.outcome !== 'proven' && result.outcome !== 'not-done') {
+        ended = { outcome: result.outcome, reason: `step ${index + 1} (${step.title}): ${result.why}` };
+        break;
+      }
     }
+  } catch (error) {
+    // The journal cannot be written any more: no further step, but what was borrowed is given back.
+    ended = { outcome: 'failed', reason: messageOf(error) };
   }
-  await release(plan.steps, begun, references, finding.id, context);
+  const kept = await release(plan.steps, begun, references, finding.id, context);
+  if (kept.length > 0) {
+    ended = { outcome: 'failed', reason: [...(ended === undefined ? [] : [ended.reason]), ...kept].join('; ') };
+  }
   if (ended !== undefined) {
     context.journal.write(finding.id, { event: 'closed', as: ended.outcome, why: ended.reason });
     return repair(ended.outcome, ended.reason, steps);
@@ -249,22 +258,35 @@ function longest(claims: readonly Claim[]): number {
   return claims.some(({ is }) => is === 'same-bytes') ? 24 * 3600 * 1000 : 0;
 }
 
-/** Gives back what steps borrowed, last first, whatever became of them. */
+/** Gives back what steps borrowed, last first, whatever became of them and of the journal. Returns what could not be given back. */
 async function release(
   steps: readonly Step[],
   begun: readonly number[],
   references: References,
   planId: string,
   { target, journal, runId, stateDir }: ApplyContext,
-): Promise<void> {
+): Promise<string[]> {
+  const kept: string[] = [];
   for (const index of begun.toReversed()) {
     const borrowed = steps[index]?.release;
     if (borrowed !== undefined) {
       const action = resolveAction(borrowed, references);
-      journal.write(planId, { event: 'release', step: index, action });
-      await act(target, action, join(stateDir, 'runs', runId, `${planId}-${index + 1}-release.log`), 60_000, () => {});
+      try {
+        journal.write(planId, { event: 'release', step: index, action });
+      } catch {
+        // Said where it failed first; a file system left frozen would be worse than a line that is missing.
+      }
+      const log = join(stateDir, 'runs', runId, `${planId}-${index + 1}-release.log`);
+      const given = await act(target, action, log, RELEASE_LIMIT, () => {}).catch(() =>
+        act(target, action, '/dev/null', RELEASE_LIMIT, () => {}),
+      );
+      if (!given.ok) {
+        const why = given.why ?? `exit code ${given.code}${lastOf(log) === '' ? '' : `: ${lastOf(log)}`}`;
+        kept.push(`what step ${index + 1} borrowed could not be given back: ${why}`);
+      }
     }
   }
+  return kept;
 }
 
 function notDone(step: Step): StepResult {

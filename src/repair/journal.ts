@@ -32,10 +32,14 @@ export class Journal {
   /** On the disk when it returns. plan: the finding that the event belongs to. */
   write(plan: string, entry: Entry): void {
     const line = Buffer.from(`${JSON.stringify({ v: 1, at: new Date().toISOString(), run: this.#run, plan, ...entry })}\n`);
-    for (let written = 0; written < line.length; ) {
-      written += writeSync(this.#file, line, written);
+    try {
+      for (let written = 0; written < line.length; ) {
+        written += writeSync(this.#file, line, written);
+      }
+      fsyncSync(this.#file);
+    } catch (error) {
+      throw new StdoctorError('STD_STATE_DIR', `the journal cannot be written any more: ${messageOf(error)}`, { cause: error });
     }
-    fsyncSync(this.#file);
   }
 
   close(): void {

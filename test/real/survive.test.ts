@@ -292,3 +292,33 @@ describe('two operators', () => {
     expect(world.mountsAt(dead.point)).toHaveLength(1);
   });
 });
+
+describe('a journal that cannot be written', () => {
+  it('on a full disk: refused before anything is touched, with a sentence', async () => {
+    world = await World.open();
+    const dead = await world.sshfs('dead');
+    await dead.kill();
+    const state = world.directory('full');
+    await world.run(['mount', '-t', 'tmpfs', '-o', 'size=64k,mode=700', 'full', state]);
+    await world.run(['sh', '-c', 'head -c 1M /dev/zero > "$1"/filler', 'sh', state], { ok: false });
+    const ran = await world.stdoctor(['fix', '--auto', 'safe'], { env: { STDOCTOR_STATE_DIR: state } });
+    expect(ran.stderr).toMatch(/cannot be (taken|written|used)/);
+    expect(ran.code).toBe(1);
+    expect(world.mountsAt(dead.point)).toHaveLength(1);
+  });
+
+  it('in a directory that somebody else owns, or on a read-only file system: the same', async () => {
+    world = await World.open();
+    const dead = await world.sshfs('dead');
+    await dead.kill();
+    const foreign = world.directory('foreign');
+    await world.run(['chown', '65534', foreign]);
+    const owned = await world.stdoctor(['fix', '--auto', 'safe'], { env: { STDOCTOR_STATE_DIR: foreign } });
+    expect([owned.code, owned.stderr]).toEqual([1, expect.stringContaining('it belongs to uid 65534, expected uid 0')]);
+    const readOnly = world.directory('read-only');
+    await world.run(['mount', '-t', 'tmpfs', '-o', 'ro,mode=700', 'ro', readOnly]);
+    const refused = await world.stdoctor(['fix', '--auto', 'safe'], { env: { STDOCTOR_STATE_DIR: readOnly } });
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/cannot be (taken|written|used)/)]);
+    expect(world.mountsAt(dead.point)).toHaveLength(1);
+  });
+});
