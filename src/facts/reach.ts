@@ -120,7 +120,7 @@ function* settleLocal(mount: Mount, looked: Looked | undefined, retry = 0): Aski
   }
   if (PASSING.has(looked.errno) && retry < 2) {
     yield* pause(RETRY_AFTER);
-    const again = yield* retried(mount.point, retry + 1);
+    const again = yield* retried(mount.point, looked.call, retry + 1);
     return yield* settleLocal(mount, again, retry + 1);
   }
   const statfs = yield* run(statfsArgv(mount.point), { limitMs: LIMIT_LOCAL, suspect: true });
@@ -128,24 +128,30 @@ function* settleLocal(mount: Mount, looked: Looked | undefined, retry = 0): Aski
   return { state: 'errno', call: looked.call, errno: looked.errno, line: looked.line, statfsAnswers, seen: looked.seen };
 }
 
-/** The same question again, as `stat` words it: the bulk question has its answer in this round. */
-function* retried(point: Name, retry: number): Asking<Looked> {
-  const probe: Probe & { kind: 'run' } = { kind: 'run', argv: ['stat', '-c', '%h', '--', point], take: `retry ${retry}` };
+/** The call that failed again, by a question of its own: the bulk question has its answer in this round. A listing follows a stat that now succeeds. */
+function* retried(point: Name, call: 'stat' | 'readdir', retry: number): Asking<Looked> {
+  const argv = call === 'stat' ? ['stat', '-c', '%h', '--', point] : listingArgv(point);
+  const probe: Probe & { kind: 'run' } = { kind: 'run', argv, take: `retry ${retry}` };
   const answer = yield* run(probe.argv, { take: `retry ${retry}`, limitMs: LIMIT_LOCAL, suspect: true });
   const seen = seenAt(probe, answer);
   if (answer.state === 'timed-out') {
-    return { state: 'silent', limitMs: answer.limitMs, seen };
+    return { state: 'silent', limitMs: answer.limitMs, seen, ...(answer.leaked !== undefined && { leaked: answer.leaked.pid }) };
   }
   if (answer.state !== 'ok') {
     return { state: 'unknown', why: whyNot(answer), seen };
   }
   if (answer.code === 0) {
-    return { state: 'found', type: 'd', size: 0, inode: 0, device: 0, links: 0, empty: false, seen };
+    const found = { state: 'found', type: 'd', size: 0, inode: 0, device: 0, links: 0, empty: false, seen } as const;
+    return call === 'stat' ? yield* retried(point, 'readdir', retry) : found;
   }
   const errno = errnoAtEnd(answer.err);
   return errno === undefined
     ? { state: 'unknown', why: whyNot(answer), seen }
-    : { state: 'errno', errno, call: 'stat', line: answer.err.trim(), seen };
+    : { state: 'errno', errno, call, line: answer.err.trim(), seen };
+}
+
+function listingArgv(point: Name): Name[] {
+  return ['find', point, '-mindepth', '1', '-maxdepth', '1', '-print', '-quit'];
 }
 
 /** Asks each mount after those above it: a way that leads through a silent mount is not gone. */
@@ -199,7 +205,7 @@ function* askWithLimits(mount: Mount, as: readonly string[], lateMs: number, lim
     return statfs;
   }
   // The mount point may be a file, or deny a listing: then the listing adds nothing.
-  const listing = [...as, 'find', mount.point, '-mindepth', '1', '-maxdepth', '1', '-print', '-quit'];
+  const listing = [...as, ...listingArgv(mount.point)];
   const readdir = yield* askOne(mount, 'readdir', listing, lateMs, limitMs);
   const statfsMs = statfs.lateMs;
   switch (readdir.state) {

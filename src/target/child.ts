@@ -45,7 +45,6 @@ export function viaXargs(argv: readonly Name[]): { argv: string[]; input?: Buffe
 export async function askChild(words: readonly Name[], limitMs: number, searchPath: string, maxBytes: number): Promise<ChildEnd> {
   const { argv, input } = viaXargs(words);
   const [file, ...rest] = argv as [string, ...string[]];
-  // A third of the start of a check: what asks nobody does without.
   let child: ChildProcess;
   try {
     child = start(file, rest, searchPath, input === undefined ? 'ignore' : 'pipe');
