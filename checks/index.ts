@@ -3,6 +3,17 @@ import type { CheckIndexEntry } from '../src/check/define.ts';
 
 export const checks: readonly CheckIndexEntry[] = [
   {
+    id: 'interrupted-repairs',
+    title: 'Repairs that were begun and never ended',
+    area: 'stdoctor',
+    scope: 'run',
+    summary: 'Repairs of stdoctor itself that a crash, a power failure or an interruption left between two steps. Always runs.',
+    codes: {
+      'repair-interrupted': '{subject}: a repair was begun at {at} and never ended: stdoctor resume goes on, or takes it back',
+    },
+    load: () => import('./interrupted-repairs/index.ts').then(({ check }) => check),
+  },
+  {
     id: 'zombie-mounts',
     title: 'Mounts that no longer answer, or stand on something deleted',
     area: 'mounts',

@@ -2,34 +2,35 @@ import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
 import { consentOf } from '../src/cli/consent.ts';
-import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
+import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
 import { fromHere, invocation } from '../src/cli/invocation.ts';
-import { openConfig, openStateDir, openTarget } from '../src/cli/open.ts';
-import { emit, outputsOf } from '../src/cli/outputs.ts';
+import { openConfig, openTarget } from '../src/cli/open.ts';
+import { outputsOf } from '../src/cli/outputs.ts';
+import { conclude, preparedStateDir, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
 import { select } from '../src/cli/select.ts';
-import { newRunId } from '../src/engine/inspect.ts';
+import { minded } from '../src/cli/signals.ts';
+import { StdoctorError } from '../src/errors.ts';
+import { printable } from '../src/names.ts';
+import { rescueOf } from '../src/repair/apply.ts';
 import { repairFindings } from '../src/repair/repair.ts';
-import { type RepairRun, repairExitCode } from '../src/repair/result.ts';
-import { repairToJson } from '../src/report/json.ts';
-import { repairRunToText, repairToText } from '../src/report/pretty.ts';
-import { paintFor, plain } from '../src/report/style.ts';
-import { takeLock } from '../src/state/lock.ts';
-import { prepareStateDir } from '../src/state/state-dir.ts';
+import type { SavedPlans } from '../src/repair/saved-plan.ts';
 import { assertAnswers } from '../src/target/own-paths.ts';
 import { showWhile } from '../src/ui/progress.ts';
 
 export default class Fix extends Command {
   static override summary = 'Go through the findings and repair what can be repaired.';
   static override description =
-    'Each plan is shown with its exact commands before anything is done. Without a terminal and without --auto it prints the plans and changes nothing.\n\nExit codes: 0 nothing to do or all repaired and proven, 1 something remains, 2 a step or proof failed, 3 could not tell, 4 the world changed, 75 another repair is under way.';
+    'Each plan is shown with its exact commands before anything is done. Without a terminal and without --auto it prints the plans and changes nothing.\n\nExit codes: 0 nothing to do or all repaired and proven, 1 something remains, 2 a step or proof failed, 3 could not tell, 4 the world changed since the plan was made, 75 another repair is under way.';
   static override usage = 'fix [CHECK|FINDING…] [flags]';
   static override examples = [
     '<%= config.bin %> fix',
     '<%= config.bin %> fix --dry-run',
     '<%= config.bin %> fix zombie-mounts --auto safe --json',
+    '<%= config.bin %> fix --plan plan.json',
   ];
   static override strict = false;
   static override flags = {
+    plan: Flags.string({ description: 'apply the plans of a file that stdoctor plan wrote, and no other', helpValue: 'FILE' }),
     'dry-run': Flags.boolean({ description: 'show the plans, change nothing' }),
     auto: Flags.option({
       options: ['safe', 'disruptive'] as const,
@@ -37,7 +38,7 @@ export default class Fix extends Command {
       exclusive: ['dry-run'],
     })(),
     yes: Flags.boolean({ description: 'answer plain confirmations; a name that must be typed is still asked for' }),
-    'rescue-dir': Flags.string({ description: 'where copies of data in danger are put (default STATE-DIR/rescue)', helpValue: 'DIR' }),
+    ...rescueFlag,
     ...deadlineFlag,
     ...fromFlag,
     ...formatFlags,
@@ -52,70 +53,62 @@ export default class Fix extends Command {
       flags,
       checks.map(({ id }) => id),
     );
-    const { entries, findings } = select(argv as string[], checks, config.skip, true);
+    const saved = flags.plan === undefined ? undefined : await openPlans(flags.plan);
+    const { entries, findings } = select(wordsOf(argv as string[], saved), checks, config.skip, true);
     const target = await openTarget(flags);
     const interactive = process.stdin.isTTY === true && flags.auto === undefined;
     const applies = target.act !== undefined && !flags['dry-run'] && (flags.auto !== undefined || interactive);
-    const talks = outputs.some(({ format, file }) => format === 'pretty' && file === undefined);
-    const say = (text: string) => (talks ? process.stdout : process.stderr).write(text);
-
-    const stateDir = applies ? await this.#stateDir(flags) : undefined;
-    const lock = stateDir === undefined ? undefined : takeLock(stateDir);
-    try {
-      const started = Date.now();
-      const runId = newRunId();
-      const paint = paintFor(talks ? process.stdout : process.stderr);
+    const stateDir = applies ? await preparedStateDir(flags) : undefined;
+    const rescueDir = flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']);
+    const talk = talkOf(outputs);
+    const started = Date.now();
+    await withLock(stateDir, async (runId) => {
       const repaired = await repairFindings({
         target,
         entries,
         findings,
+        ...(saved !== undefined && { saved }),
         consent: consentOf({
+          ...talk,
           applies,
           auto: flags.auto,
           yes: flags.yes === true,
-          say,
-          paint,
-          streams: { stdin: process.stdin, stdout: process.stderr },
+          rescue: stateDir === undefined ? undefined : rescueOf({ runId, stateDir, rescueDir }),
           why: target.act === undefined ? 'a recording can only be read' : undefined,
         }),
-        ...(talks && { ended: (repair) => say(repairToText(repair, paint)) }),
+        ...tellEnded(talk),
         show: (title, work) => showWhile(title, process.stderr, work),
+        minded,
         runId,
+        version: invocation.version,
         stateDir,
-        rescueDir: flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']),
+        rescueDir,
         roundMs: deadlineOf(flags.deadline, config.deadlineMs),
       });
-      for (const id of repaired.missing) {
-        process.stderr.write(`stdoctor: ${id} is not found (any more)\n`);
-      }
-      const run: RepairRun = {
-        id: runId,
-        startedAt: new Date(started).toISOString(),
-        durationMs: Date.now() - started,
-        version: invocation.version,
-        target: { name: target.name, identity: repaired.identity },
-        repairs: repaired.repairs,
-        unknown: repaired.unknown,
-      };
-      await emit(outputs, async (format, stream) => {
-        if (format === 'json') {
-          return repairToJson(run);
-        }
-        return stream === undefined
-          ? run.repairs.map((repair) => repairToText(repair, plain)).join('') + repairRunToText(run, plain)
-          : repairRunToText(run, paint);
-      });
-      process.exitCode = repairExitCode(run);
-    } finally {
-      lock?.release();
-    }
+      await conclude(outputs, talk, { runId, started, target: target.name, nothing: 'Nothing to repair was found.' }, repaired);
+    });
   }
+}
 
-  async #stateDir(flags: { 'state-dir'?: string | undefined }): Promise<string> {
-    const path = openStateDir(flags);
-    if (path !== undefined) {
-      await assertAnswers(path, 'STD_STATE_DIR');
-    }
-    return prepareStateDir(path, process.getuid?.() ?? -1);
+async function openPlans(file: string): Promise<SavedPlans> {
+  const path = fromHere(file);
+  await assertAnswers(path, 'STD_BAD_PLAN');
+  const { loadPlans } = await import('../src/repair/saved-plan.ts');
+  return loadPlans(path);
+}
+
+/** With a saved plan: the checks it was made by, or those of its findings that were named. */
+function wordsOf(argv: readonly string[], saved: SavedPlans | undefined): readonly string[] {
+  if (saved === undefined) {
+    return argv;
   }
+  const ids = saved.plans.map(({ finding }) => finding.id);
+  const strange = argv.find((word) => !ids.includes(word));
+  if (strange !== undefined) {
+    throw new StdoctorError(
+      'STD_USAGE',
+      `${printable(strange)} is no finding of this plan file: expected ${ids.join(', ') || 'none, it is empty'}`,
+    );
+  }
+  return argv.length > 0 ? argv : ids;
 }

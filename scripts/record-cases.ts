@@ -11,7 +11,7 @@ import { execa } from 'execa';
 import type { Expected } from '../src/check/tester.ts';
 import type { Claim, Json } from '../src/check/types.ts';
 import type { CheckResult, FindingResult } from '../src/engine/result.ts';
-import { resolveAction } from '../src/repair/references.ts';
+import { resolveAction } from '../src/journal/references.ts';
 import { type Ran, ROOT, until, World } from '../test/real/world.ts';
 
 const STORE = '/srv/store';

@@ -20,6 +20,11 @@ const TABLE = {
   STD_LOCK_HELD: { exitCode: EXIT.locked, hint: 'Wait for it to end, or look at what it does; checks need no lock.' },
   STD_BAD_CONFIG: { exitCode: EXIT.config, hint: 'The keys are described in docs/configuration.md.' },
   STD_STATE_DIR: { exitCode: EXIT.remains, hint: 'Name another place with --state-dir or STDOCTOR_STATE_DIR.' },
+  STD_BAD_JOURNAL: {
+    exitCode: EXIT.remains,
+    hint: 'Nothing was touched. Mend that line, or move the file aside: what it tells can then be neither resumed nor undone.',
+  },
+  STD_BAD_PLAN: { exitCode: EXIT.usage, hint: 'A plan file is what stdoctor plan --output FILE wrote.' },
   STD_OUTPUT: { exitCode: EXIT.usage, hint: 'Name another file with --output.' },
   STD_INTERRUPTED: { exitCode: EXIT.interrupted, hint: '' },
 } as const;

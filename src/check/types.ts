@@ -16,6 +16,8 @@ export type Probe = {
   | { kind: 'read'; path: Name; maxBytes?: number }
   | { kind: 'inventory'; topic: 'os' | 'system' }
   | { kind: 'left-behind' }
+  /** Repairs that were begun from here and never closed: what the state directory's journal tells. */
+  | { kind: 'journal' }
 );
 
 /** A process of ours on a target. It is alive while the same pid has the same start time (clock ticks since boot) and is no zombie. */
@@ -71,7 +73,8 @@ export type Wish =
   | { wish: 'all'; parts: Asking<unknown>[] }
   /** `during` runs beside `part` and is dropped where `part` ends first. */
   | { wish: 'meanwhile'; part: Asking<unknown>; during: Asking<unknown> }
-  | { wish: 'fact'; key: string; gather: () => Asking<unknown> };
+  /** While the answer of `stamp` is the same, a value of an earlier round or run may stand. */
+  | { wish: 'fact'; key: string; gather: () => Asking<unknown>; stamp?: () => Asking<string> };
 
 /** A pure generator: yields wishes, receives answers. */
 export type Asking<T> = Generator<Wish, T, unknown>;
@@ -172,6 +175,8 @@ export interface Check<N extends Needs = Needs, F extends Found<string, unknown>
   needs: N;
   /** Pure and synchronous. */
   detect(facts: Facts<N>): Verdict<F>;
+  /** More is faulty than is plausible: why no repair may go on without a person. */
+  tooMany?(verdict: Verdict<F>): string | undefined;
   /** Pure and synchronous. Absent: nothing this check finds can be repaired by us. */
   plan?(finding: Finding<F>, facts: Facts<N>): Plan;
 }
@@ -182,6 +187,8 @@ export interface AnyCheck {
   needs: Needs;
   // biome-ignore lint/suspicious/noExplicitAny: the engine hands a check exactly what its own needs gathered
   detect(facts: any): Verdict<Found<string, unknown>>;
+  // biome-ignore lint/suspicious/noExplicitAny: its own verdict
+  tooMany?(verdict: any): string | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: and its own findings back
   plan?(finding: any, facts: any): Plan;
 }

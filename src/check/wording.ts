@@ -1,5 +1,5 @@
-import { type Name, showName } from '../names.ts';
-import type { Found } from './types.ts';
+import { type Name, printable, shellWord, showName } from '../names.ts';
+import type { Action, Claim, Found, Json, ResolvedAction, Word } from './types.ts';
 
 /** Fills a code's sentence: `{subject}` and `{name}` for names in the finding's data. What is missing stays visible. */
 export function sentence(template: string, finding: Pick<Found<string, unknown>, 'subject' | 'data'>): string {
@@ -14,4 +14,29 @@ function toText(value: unknown, otherwise: string): string {
     return showName(value as Name);
   }
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : otherwise;
+}
+
+/** An action as it could be typed; names made at run time stand as `{rescue}`. */
+export function actionText(action: Action | ResolvedAction): string {
+  return action.kind === 'run' ? action.argv.map(wordText).join(' ') : `echo ${shellWord(action.content)} > ${shellWord(action.path)}`;
+}
+
+function wordText(word: Word): string {
+  if (typeof word === 'string' || 'base64' in word) {
+    return shellWord(word);
+  }
+  return 'ref' in word ? `{${word.ref}}` : word.join.map(wordText).join('');
+}
+
+/** `mount-is (id 38, device 0:45, point /mnt/x)` */
+export function claimText({ is, args }: Claim): string {
+  const parts = typeof args === 'object' && args !== null && !Array.isArray(args) ? Object.entries(args) : [];
+  return `${is} (${parts.map(([key, value]) => `${key} ${valueText(value)}`).join(', ')})`;
+}
+
+function valueText(value: Json): string {
+  if (typeof value === 'object' && value !== null && ('base64' in value || 'ref' in value || 'join' in value)) {
+    return wordText(value as unknown as Word);
+  }
+  return typeof value === 'string' ? printable(value) : JSON.stringify(value);
 }

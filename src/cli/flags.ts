@@ -24,15 +24,24 @@ export const outputFlag = {
   output: Flags.string({ multiple: true, description: 'write to FILE, or to several as FORMAT:FILE', helpValue: '[FORMAT:]FILE' }),
 };
 
+export const rescueFlag = {
+  'rescue-dir': Flags.string({ description: 'where copies of data in danger are put (default STATE-DIR/rescue)', helpValue: 'DIR' }),
+};
+
 export const fromFlag = {
   from: Flags.string({ description: 'judge a recording instead of this host', helpValue: 'RECORDING' }),
 };
 
 /** The deadline in milliseconds: the flag's, else the configured one. */
 export function deadlineOf(flag: string | undefined, configuredMs: number): number {
-  const ms = flag === undefined ? configuredMs : parseDuration(flag);
+  return flag === undefined ? configuredMs : durationOf('deadline', flag);
+}
+
+/** A flag's duration in milliseconds. */
+export function durationOf(name: string, given: string): number {
+  const ms = parseDuration(given);
   if (ms === undefined) {
-    throw new StdoctorError('STD_USAGE', `--deadline ${printable(flag ?? '')}: expected a duration such as 500ms, 30s, 5m, 2h or 7d`);
+    throw new StdoctorError('STD_USAGE', `--${name} ${printable(given)}: expected a duration such as 500ms, 30s, 5m, 2h or 7d`);
   }
   return ms;
 }

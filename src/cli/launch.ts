@@ -7,6 +7,7 @@ import { printable } from '../names.ts';
 import { killAll } from '../target/child.ts';
 import { safeSearchPath } from '../target/own-paths.ts';
 import { invocation } from './invocation.ts';
+import { putOff } from './signals.ts';
 import type { Declared } from './usage.ts';
 
 const SHOW_CURSOR = '\u001b[?25h';
@@ -31,17 +32,19 @@ export async function launch({ root, version, commands, extension, oclif = {} }:
   process.chdir('/');
   process.env['PATH'] = safeSearchPath(process.env['PATH']);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => finish(EXIT.interrupted));
+    process.on(signal, () => putOff(signal) || finish(EXIT.interrupted));
   }
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.once(event, async (error) => finish(await report(error, '', {}, commands)));
   }
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // The reader has gone: there is nobody left to tell.
-    if (error.code === 'EPIPE') {
+    // The reader has gone: there is nobody left to tell. What is being repaired is still brought to its end.
+    if (error.code === 'EPIPE' && !putOff('SIGHUP')) {
       finish(process.exitCode === undefined ? EXIT.ok : Number(process.exitCode));
     }
   });
+  // A terminal that is gone.
+  process.stderr.on('error', () => {});
   const argv = toFlag(process.argv.slice(2));
   const [word = ''] = argv;
   let command: CommandClass | undefined;

@@ -53,5 +53,9 @@ export async function openTarget(flags: Flags): Promise<Target> {
   }
   const stateDir = openStateDir(flags);
   const { LocalTarget } = await import('../target/local.ts');
-  return new LocalTarget(stateDir !== undefined && answersAtOnce(stateDir) ? stateDir : undefined);
+  return new LocalTarget(
+    stateDir === undefined || answersAtOnce(stateDir)
+      ? stateDir
+      : { unusable: `the state directory ${stateDir} lies on a network or FUSE mount` },
+  );
 }

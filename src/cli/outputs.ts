@@ -11,8 +11,14 @@ export interface Output {
   file?: string;
 }
 
-/** `--output FILE`, `--output FORMAT:FILE`; only a known format before the colon counts as one. */
-export function outputsOf(flags: { format?: Format | undefined; json?: boolean | undefined; output?: string[] | undefined }): Output[] {
+interface Flags {
+  format?: Format | undefined;
+  json?: boolean | undefined;
+  output?: string[] | undefined;
+}
+
+/** `--output FILE`, `--output FORMAT:FILE`; only a known format before the colon counts as one. fileFormat: of a file where no flag says it. */
+export function outputsOf(flags: Flags, fileFormat: Format = 'pretty'): Output[] {
   if (flags.json && flags.format !== undefined && flags.format !== 'json') {
     throw new StdoctorError('STD_USAGE', `--json and --format ${flags.format}: expected one of them, found both`);
   }
@@ -27,7 +33,7 @@ export function outputsOf(flags: { format?: Format | undefined; json?: boolean |
     if (file === '') {
       throw new StdoctorError('STD_USAGE', `--output '${printable(given)}': expected FILE or FORMAT:FILE, found no name of a file`);
     }
-    return { format: named ?? format, file: fromHere(file) };
+    return { format: named ?? (flags.format === undefined && !flags.json ? fileFormat : format), file: fromHere(file) };
   });
 }
 

@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { codeOf, ownerOf, select } from './select.ts';
 
-const MOUNTS = { id: 'zombie-mounts', codes: { 'fuse-dead': '', 'fuse-dead-2': '' } };
-const XFS = { id: 'xfs-consistency', codes: { 'xfs-dirty-log': '' } };
+const MOUNTS = { id: 'zombie-mounts', scope: 'host', codes: { 'fuse-dead': '', 'fuse-dead-2': '' } };
+const XFS = { id: 'xfs-consistency', scope: 'host', codes: { 'xfs-dirty-log': '' } };
 const ALL = [MOUNTS, XFS];
 
 describe('select', () => {
+  it('always takes what concerns the run itself, at the end, once', () => {
+    const run = { id: 'interrupted-repairs', scope: 'run', codes: {} };
+    expect(select([], [run, ...ALL], ['interrupted-repairs']).entries).toEqual([...ALL, run]);
+    expect(select(['zombie-mounts'], [run, ...ALL], []).entries).toEqual([MOUNTS, run]);
+    expect(select(['interrupted-repairs'], [run, ...ALL], []).entries).toEqual([run]);
+  });
+
   it('takes all but the skipped where nothing is named', () => {
     expect(select([], ALL, [])).toEqual({ entries: ALL, findings: [] });
     expect(select([], ALL, ['zombie-mounts'])).toEqual({ entries: [XFS], findings: [] });

@@ -3,6 +3,7 @@ import { printable } from '../names.ts';
 
 export interface Listed {
   id: string;
+  scope: string;
   codes: Readonly<Record<string, string>>;
 }
 
@@ -12,15 +13,19 @@ export interface Selection<E extends Listed> {
   findings: string[];
 }
 
-/** What CHECK… and FINDING… name. A finding's id begins with its code, which tells the check. Nothing named: all but the skipped. */
+/**
+ * What CHECK… and FINDING… name. A finding's id begins with its code, which tells the check. Nothing named: all but the
+ * skipped. What concerns the run itself (`interrupted-repairs`) is always among them, at the end.
+ */
 export function select<E extends Listed>(
   words: readonly string[],
   all: readonly E[],
   skip: readonly string[],
   findingsToo = false,
 ): Selection<E> {
+  const always = all.filter(({ scope }) => scope === 'run');
   if (words.length === 0) {
-    return { entries: all.filter(({ id }) => !skip.includes(id)), findings: [] };
+    return { entries: [...all.filter((each) => !skip.includes(each.id) && !always.includes(each)), ...always], findings: [] };
   }
   const entries = new Set<E>();
   const findings: string[] = [];
@@ -39,7 +44,7 @@ export function select<E extends Listed>(
       findings.push(word);
     }
   }
-  return { entries: [...entries], findings };
+  return { entries: [...[...entries].filter((each) => !always.includes(each)), ...always], findings };
 }
 
 /** The check whose code a finding's id (`fuse-dead-1a2b3c4d`) begins with. */

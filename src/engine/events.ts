@@ -7,6 +7,8 @@ export type EngineEvent =
   | { type: 'check-ended'; id: string; outcome: CheckOutcome; findings: number; durationMs: number }
   | { type: 'asked'; key: string; source: string }
   | { type: 'answered'; key: string; ms: number }
-  | { type: 'step'; index: number; of: number; title: string; state: 'guards' | 'acting' | 'proving' | 'proven' | 'failed' };
+  | { type: 'step'; index: number; of: number; title: string; state: 'guards' | 'acting' | 'proving' | 'proven' | 'failed' }
+  /** The last line an act has printed so far. */
+  | { type: 'said'; text: string };
 
 export type Listener = (event: EngineEvent) => void;

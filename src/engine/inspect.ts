@@ -6,6 +6,7 @@ import { sentence } from '../check/wording.ts';
 import { messageOf } from '../errors.ts';
 import { type Host, host, machine } from '../facts/host.ts';
 import { toBytes } from '../names.ts';
+import type { CostlyFacts } from '../state/costly-facts.ts';
 import type { Listener } from './events.ts';
 import { type CheckResult, type FindingResult, type RunResult, riskOf, type TargetResult } from './result.ts';
 import { Round } from './round.ts';
@@ -22,6 +23,8 @@ export interface InspectOptions {
   listen?: Listener;
   /** Ask for the hardware too: people like to see it, no check needs it. */
   hardware?: boolean;
+  /** What was gathered at great cost before. A recording is made without. */
+  costly?: CostlyFacts;
 }
 
 export interface Inspection {
@@ -33,7 +36,7 @@ export interface Inspection {
 /** Runs the checks against one target in one round. */
 export async function inspect(target: Target, entries: readonly CheckEntry[], options: InspectOptions): Promise<Inspection> {
   const listen = options.listen ?? (() => {});
-  const round = new Round(target, options.until, listen);
+  const round = new Round(target, options.until, listen, options.costly);
   listen({ type: 'checks', ids: entries.map(({ id, title }) => ({ id, title })) });
   const [known, hardware, ...judged] = await Promise.all([
     round.gather(host()),
@@ -41,7 +44,11 @@ export async function inspect(target: Target, entries: readonly CheckEntry[], op
     ...entries.map((entry) => judge(entry, round, listen)),
   ]);
   const identity = identityOf(known);
-  const findings = judged.flatMap(({ check, facts, found }) => found.map((each) => complete(each, check as AnyCheck, facts, identity)));
+  const ofTheRun = (each: Judged) => each.check?.meta.scope === 'run';
+  // What is wrong with earlier repairs is said before anything else.
+  const findings = [...judged.filter(ofTheRun), ...judged.filter((each) => !ofTheRun(each))].flatMap(({ check, facts, found }) =>
+    found.map((each) => complete(each, check as AnyCheck, facts, identity)),
+  );
   const result: TargetResult = {
     name: target.name,
     kind: target.kind,
@@ -68,7 +75,7 @@ export function toRun(version: string, id: string, startedAt: number, targets: T
   return { id, version, startedAt: new Date(startedAt).toISOString(), durationMs: Date.now() - startedAt, targets };
 }
 
-function identityOf(known: Host): string {
+export function identityOf(known: Host): string {
   return known.machineId ?? `hostname:${known.hostname ?? 'unknown'}`;
 }
 
@@ -95,7 +102,7 @@ async function judge(entry: CheckEntry, round: Round, listen: Listener): Promise
 }
 
 async function judgeOnce(entry: CheckEntry, round: Round): Promise<Judged> {
-  const nothing = { id: entry.id, title: entry.title, examined: 0, unjudged: [], notes: [], durationMs: 0 };
+  const nothing = { id: entry.id, title: entry.title, examined: 0, unjudged: [], notes: [], tooMany: null, durationMs: 0 };
   let check: AnyCheck | undefined;
   try {
     check = await entry.load();
@@ -112,6 +119,7 @@ async function judgeOnce(entry: CheckEntry, round: Round): Promise<Judged> {
       examined: verdict.examined,
       unjudged: verdict.unjudged,
       notes: verdict.notes ?? [],
+      tooMany: check.tooMany?.(verdict) ?? null,
     } as const;
     return { check, facts, found: verdict.findings, result: { ...result } };
   } catch (error) {

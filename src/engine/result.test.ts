@@ -20,7 +20,7 @@ function finding(severity: Severity): FindingResult {
 
 function check(outcome: CheckOutcome, unjudged = 0): CheckResult {
   const open = Array.from({ length: unjudged }, () => ({ subject: { kind: 'mount', name: '/m' }, why: 'x' }));
-  return { id: 'c', title: '', outcome, reason: null, examined: 0, unjudged: open, notes: [], durationMs: 0 };
+  return { id: 'c', title: '', outcome, reason: null, examined: 0, unjudged: open, notes: [], tooMany: null, durationMs: 0 };
 }
 
 function runOf(severities: Severity[], checks: CheckResult[]): RunResult {

@@ -11,6 +11,8 @@ export interface CheckResult {
   examined: number;
   unjudged: { subject: Subject; why: string }[];
   notes: { subject: Subject; text: string }[];
+  /** So many are faulty that no repair may go on without a person: why. */
+  tooMany: string | null;
   durationMs: number;
 }
 

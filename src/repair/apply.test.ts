@@ -6,8 +6,8 @@ import { defineCheck } from '../check/define.ts';
 import type { Acted, Asking, Found, ResolvedAction, Step } from '../check/types.ts';
 import { inspect } from '../engine/inspect.ts';
 import type { FindingResult } from '../engine/result.ts';
+import type { Entry } from '../journal/entries.ts';
 import { type ApplyContext, applyPlan } from './apply.ts';
-import type { Entry, Journal } from './journal.ts';
 
 const state = defineFact('apply-test.state', function* (): Asking<string> {
   return outputOf(yield* read('/proc/apply-test'));
@@ -65,13 +65,13 @@ async function apply(options: { failing?: string; journalFailsAt?: Entry['event'
   };
   const events: string[] = [];
   const journal = {
-    write: (_plan: string, entry: Entry) => {
+    write: (_run: string, _plan: string, entry: Entry) => {
       if (entry.event === options.journalFailsAt) {
         throw new Error('no space left on the device of the journal');
       }
-      events.push(entry.event);
+      events.push('of' in entry && entry.of !== 'step' ? `${entry.event} ${entry.of}` : entry.event);
     },
-  } as unknown as Journal;
+  };
   const entry = { id: 'apply-test', title: '', load: async () => check };
   const { target: result } = await inspect(target, [entry], { until: Date.now() + 5000 });
   const directory = scratch();
@@ -84,7 +84,9 @@ async function apply(options: { failing?: string; journalFailsAt?: Entry['event'
     rescueDir: undefined,
     roundMs: 5000,
     listen: () => {},
-    who: '',
+    version: '0',
+    stop: new AbortController().signal,
+    who: { uid: 0, user: 'root', sudoUser: null },
     machine: '',
     boot: null,
   };
@@ -97,7 +99,7 @@ describe('applyPlan', () => {
     const { repair, acts, events } = await apply({});
     expect(repair).toMatchObject({ outcome: 'repaired', reason: null });
     expect(acts).toEqual(['hold', 'cure', 'let-go']);
-    expect(events).toEqual(['opened', 'act', 'acted', 'proven', 'act', 'acted', 'proven', 'release', 'closed']);
+    expect(events).toEqual(['opened', 'act', 'acted', 'proven', 'act', 'acted', 'proven', 'act release', 'acted release', 'closed']);
   });
 
   it('gives back what it borrowed when a step fails', async () => {

@@ -1,123 +1,159 @@
 /** Carries out one plan: looks again, then guards, journal, act and proof for each step. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
-import { examine } from '../check/condition.ts';
-import type { Acted, Claim, Holds, Plan, Step, Target } from '../check/types.ts';
-import type { Listener } from '../engine/events.ts';
+import type { Claim, Plan, Step } from '../check/types.ts';
 import { type CheckEntry, inspect } from '../engine/inspect.ts';
 import type { FindingResult } from '../engine/result.ts';
-import { Round } from '../engine/round.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, StdoctorError } from '../errors.ts';
+import type { Closed, Who } from '../journal/entries.ts';
+import { type References, refersTo } from '../journal/references.ts';
 import { sameName, showName } from '../names.ts';
-import type { Journal } from './journal.ts';
-import { type References, refersTo, resolveAction, resolveClaim } from './references.ts';
+import { masked } from '../secrets.ts';
+import { carryOut, type Doing, examineAll, failureOf, giveBack, isUrgent, type Place, prove, resolveStep } from './acting.ts';
+import { sameSteps, whatChanged } from './changes.ts';
 import type { Repair, StepResult } from './result.ts';
 
-const DEFAULT_PATIENCE = 2000;
-const LOOK_EVERY = 250;
-const OUTPUT_AT_MOST = 2000;
-const RELEASE_LIMIT = 60_000;
-
-export interface ApplyContext {
-  target: Target;
+export interface ApplyContext extends Doing {
   entry: CheckEntry;
-  journal: Journal;
-  runId: string;
-  stateDir: string;
   /** Where copies of data in danger are put; by default below the state directory. */
   rescueDir: string | undefined;
-  /** How long one round of asking may take. */
-  roundMs: number;
-  listen: Listener;
-  who: string;
+  runId: string;
+  version: string;
+  who: Who;
   machine: string;
   boot: string | null;
 }
 
-type Steps = Exclude<Plan, { refused: string }>;
+export type Steps = Exclude<Plan, { refused: string }>;
 
 /** Applies the plan of a finding, which somebody has agreed to. Never rejects for what the host does. */
 export async function applyPlan(wanted: FindingResult, context: ApplyContext): Promise<Repair> {
   const { finding, summary, risk } = wanted;
+  const { runId, journal } = context;
   const plan = wanted.plan as Steps;
-  const repair = (outcome: Repair['outcome'], reason: string | null, steps: StepResult[] = plan.steps.map(notDone)): Repair => ({
-    finding,
-    summary,
-    plan,
-    risk,
-    outcome,
-    reason,
-    steps,
-  });
+  const repair = { finding, summary, plan, risk, run: null, steps: plan.steps.map(notDone) };
 
   const again = await look(wanted, context);
   if (again.state !== 'found') {
-    return again.state === 'gone' ? repair('healed', again.why) : repair('stale', again.why);
+    return { ...repair, outcome: again.state === 'gone' ? 'healed' : 'stale', reason: again.why };
   }
-  if (
-    again.finding.plan === null ||
-    'refused' in again.finding.plan ||
-    !isDeepStrictEqual(again.finding.plan.steps.map(essence), plan.steps.map(essence))
-  ) {
-    return repair('stale', 'the fault is still there, but what would be done about it has changed since the plan was made');
+  if (!sameSteps(again.finding.plan, plan)) {
+    return { ...repair, outcome: 'stale', reason: await whatChanged(plan, again.finding.plan, context) };
   }
 
   const references = makeReferences(plan, context);
-  context.journal.write(finding.id, {
+  const place = { run: runId, plan: finding.id };
+  journal.write(runId, finding.id, {
     event: 'opened',
+    version: context.version,
     who: context.who,
     machine: context.machine,
     boot: context.boot,
-    finding,
+    finding: masked(finding),
+    summary,
+    risk: risk ?? 'data-loss',
     steps: plan.steps,
     references,
+    ...(plan.remains !== undefined && { remains: plan.remains }),
   });
-  const steps = plan.steps.map(notDone);
-  const begun: number[] = [];
+  const all = plan.steps.map((_, index) => index);
+  return { ...repair, run: runId, ...(await goThrough(place, wanted, plan, all, references, [], context)) };
+}
+
+/**
+ * Takes these steps of an opened plan in order, gives back what they (and those begun before) borrowed, looks once more,
+ * and closes the plan in the journal. Interrupted, it leaves the plan open for `resume`.
+ */
+export async function goThrough(
+  place: Place,
+  wanted: Pick<FindingResult, 'finding'>,
+  plan: Steps,
+  which: readonly number[],
+  references: References,
+  begun: number[],
+  context: Doing & Pick<ApplyContext, 'entry'>,
+): Promise<Pick<Repair, 'outcome' | 'reason' | 'steps'>> {
+  const { journal, stop } = context;
+  const { steps } = plan;
+  const results = steps.map(notDone);
+  const close = (as: Closed & Repair['outcome'], why: string | null) => {
+    journal.write(place.run, place.plan, { event: 'closed', as, ...(why !== null && { why }) });
+    return { outcome: as, reason: why, steps: results };
+  };
   let ended: { outcome: 'failed' | 'stale' | 'refused'; reason: string } | undefined;
-  try {
-    for (const [index, step] of plan.steps.entries()) {
-      const result = await applyStep(step, index, begun, references, finding.id, plan.steps.length, context);
-      steps[index] = result;
-      if (result.outcome !== 'proven' && result.outcome !== 'not-done') {
-        ended = { outcome: result.outcome, reason: `step ${index + 1} (${step.title}): ${result.why}` };
+  for (const index of which) {
+    if (isUrgent(stop)) {
+      break;
+    }
+    const step = steps[index] as Step;
+    try {
+      const result = await applyStep(place, step, index, begun, references, steps.length, context);
+      results[index] = result;
+      if (result.outcome !== 'proven') {
+        const outcome = result.outcome as 'failed' | 'stale' | 'refused';
+        ended = { outcome, reason: `step ${index + 1} (${step.title}): ${result.why}` };
         break;
       }
+    } catch (error) {
+      // The journal cannot be written any more: no further step, but what was borrowed is given back.
+      ended = { outcome: 'failed', reason: messageOf(error) };
+      break;
     }
-  } catch (error) {
-    // The journal cannot be written any more: no further step, but what was borrowed is given back.
-    ended = { outcome: 'failed', reason: messageOf(error) };
   }
-  const kept = await release(plan.steps, begun, references, finding.id, context);
+  if (isUrgent(stop) && begun.length === 0) {
+    close('refused', 'interrupted before anything was done');
+    throw interrupted('nothing was done');
+  }
+  if (isUrgent(stop) && results.some(({ running }) => running === true)) {
+    throw interrupted(`${results.find(({ running }) => running === true)?.why}. stdoctor resume says what became of it`);
+  }
+  const kept: string[] = [];
+  for (const index of begun.toReversed()) {
+    const why = await giveBack(place, index, steps[index] as Step, references, context);
+    kept.push(...(why === undefined ? [] : [why]));
+  }
+  if (isUrgent(stop) && ended?.outcome !== 'stale' && ended?.outcome !== 'refused' && results.some(isOpen(which))) {
+    throw interrupted('some steps were done: stdoctor resume goes on or takes them back');
+  }
   if (kept.length > 0) {
     ended = { outcome: 'failed', reason: [...(ended === undefined ? [] : [ended.reason]), ...kept].join('; ') };
   }
   if (ended !== undefined) {
-    context.journal.write(finding.id, { event: 'closed', as: ended.outcome, why: ended.reason });
-    return repair(ended.outcome, ended.reason, steps);
+    return close(ended.outcome, ended.reason);
   }
   const after = await look(wanted, context);
-  const remains = plan.remains?.replaceAll('{rescue}', () => showName(references['rescue'] ?? ''));
+  const remains = plan.remains?.replaceAll('{rescue}', () => showName(references['rescue'] ?? '')) ?? null;
   if (after.state === 'gone') {
-    context.journal.write(finding.id, { event: 'closed', as: 'repaired' });
-    return repair('repaired', remains ?? null, steps);
+    return close('repaired', remains);
   }
-  const reason =
-    remains ?? (after.state === 'found' ? `every step was proven, yet the fault is still found: ${after.finding.summary}` : after.why);
-  context.journal.write(finding.id, { event: 'closed', as: 'unproven', why: reason });
-  return repair('unproven', reason, steps);
+  const still = after.state === 'found' ? `every step was proven, yet the fault is still found: ${after.finding.summary}` : after.why;
+  return close('unproven', remains ?? still);
 }
 
-type Look = { state: 'found'; finding: FindingResult } | { state: 'gone'; why: string } | { state: 'unknown'; why: string };
+/** A step that was to be taken and is not proven. */
+function isOpen(which: readonly number[]): (result: StepResult, index: number) => boolean {
+  return (result, index) => which.includes(index) && result.outcome !== 'proven';
+}
+
+export function interrupted(what: string): StdoctorError {
+  return new StdoctorError('STD_INTERRUPTED', `interrupted; ${what}`);
+}
+
+export type Look =
+  | { state: 'found'; finding: FindingResult }
+  | { state: 'gone'; why: string }
+  /** Something else is found there now. */
+  | { state: 'other'; why: string }
+  | { state: 'unknown'; why: string };
 
 /** Is the fault still there? Gone only where the check could judge the subject, and nothing else is wrong with it. */
-async function look(wanted: FindingResult, { target, entry, roundMs, listen }: ApplyContext): Promise<Look> {
+export async function look(
+  { finding: { id, subject } }: Pick<FindingResult, 'finding'>,
+  { target, entry, roundMs, listen }: Pick<ApplyContext, 'target' | 'entry' | 'roundMs' | 'listen'>,
+): Promise<Look> {
   const { target: result } = await inspect(target, [entry], { until: Date.now() + roundMs, listen });
   const check = result.checks[0];
-  const subject = wanted.finding.subject;
-  const same = result.findings.find(({ finding }) => finding.id === wanted.finding.id);
+  const same = result.findings.find(({ finding }) => finding.id === id);
   if (same !== undefined) {
     return { state: 'found', finding: same };
   }
@@ -125,7 +161,7 @@ async function look(wanted: FindingResult, { target, entry, roundMs, listen }: A
     ({ finding }) => finding.severity !== 'info' && finding.subject.kind === subject.kind && sameName(finding.subject.name, subject.name),
   );
   if (other !== undefined) {
-    return { state: 'unknown', why: `something else is found there now: ${other.summary}` };
+    return { state: 'other', why: `something else is found there now: ${other.summary}` };
   }
   if (check === undefined || (check.outcome === 'unknown' && check.unjudged.length === 0)) {
     return { state: 'unknown', why: `whether the fault is still there could not be told: ${check?.reason ?? 'no answer'}` };
@@ -136,167 +172,71 @@ async function look(wanted: FindingResult, { target, entry, roundMs, listen }: A
     : { state: 'unknown', why: `whether the fault is still there could not be told: ${unjudged.why}` };
 }
 
-/** What a step does and rests on, without its prose. */
-function essence({ action, risk, guards, proof, undo, release }: Step) {
-  return { action, risk, guards, proof, undo, release };
-}
-
 /** Names that this run gives: its own, and where it keeps things. */
 function makeReferences(plan: Steps, { runId, stateDir, rescueDir }: ApplyContext): References {
-  const rescue = join(rescueDir ?? join(stateDir, 'rescue'), runId);
+  const rescue = rescueOf({ runId, stateDir, rescueDir });
   if (refersTo(plan.steps, 'rescue')) {
     mkdirSync(rescue, { recursive: true, mode: 0o700 });
   }
   return { run: runId, state: stateDir, rescue };
 }
 
+/** Where a run puts copies of data in danger. */
+export function rescueOf({ runId, stateDir, rescueDir }: Pick<ApplyContext, 'runId' | 'stateDir' | 'rescueDir'>): string {
+  return join(rescueDir ?? join(stateDir, 'rescue'), runId);
+}
+
 async function applyStep(
+  place: Place,
   step: Step,
   index: number,
   begun: number[],
   references: References,
-  planId: string,
   of: number,
-  context: ApplyContext,
+  doing: Doing,
 ): Promise<StepResult> {
-  const { target, journal, listen } = context;
+  const { journal, listen } = doing;
   const started = Date.now();
-  const action = resolveAction(step.action, references);
+  const { action, guards, proof, undo } = resolveStep(step, references);
   const tell = (state: 'guards' | 'acting' | 'proving' | 'proven' | 'failed') =>
     listen({ type: 'step', index, of, title: step.title, state });
-  const end = (outcome: StepResult['outcome'], why: string | null, exitCode: number | null = null, output = ''): StepResult => {
+  const end = (outcome: StepResult['outcome'], why: string | null, more: Partial<StepResult> = {}): StepResult => {
     tell(outcome === 'proven' ? 'proven' : 'failed');
-    return { title: step.title, action, outcome, exitCode, output, durationMs: Date.now() - started, why };
+    return { title: step.title, action, outcome, exitCode: null, output: '', durationMs: Date.now() - started, why, ...more };
   };
 
   tell('guards');
-  const held = await examineAll(step.guards, references, context);
+  const held = await examineAll(guards, doing);
   if (!held.holds) {
-    // What rests on a name of this run was never true or false before: that it does not hold is no change of the world.
-    return end(
-      refersTo(held.claim, 'rescue') || refersTo(held.claim, 'state') ? 'refused' : 'stale',
-      `expected ${held.expected}, found ${held.found}; nothing was done from here on`,
-    );
+    return end(restsOnRun(step.guards[guards.indexOf(held.claim)]) ? 'refused' : 'stale', notHeld(held));
   }
 
   tell('acting');
-  const log = join(context.stateDir, 'runs', context.runId, `${planId}-${index + 1}.log`);
-  mkdirSync(join(context.stateDir, 'runs', context.runId), { recursive: true, mode: 0o700 });
-  journal.write(planId, { event: 'act', step: index, action });
   begun.push(index);
-  const acted = await act(target, action, log, step.limitMs, (child) => journal.write(planId, { event: 'started', step: index, child }));
-  journal.write(planId, { event: 'acted', step: index, log, ...acted });
-  const output = lastOf(log);
+  const acted = await carryOut(place, { of: 'step', step: index, action, proof, undo, limitMs: step.limitMs }, doing);
+  const { code: exitCode, output } = acted;
+  if (acted.running) {
+    return end('failed', acted.why ?? null, { running: true, output });
+  }
 
   tell('proving');
-  const proof = await prove(step, acted.ok, references, context);
-  if (!proof.holds) {
-    const why = acted.ok
-      ? `the command ended well, but expected ${proof.expected}, found ${proof.found}`
-      : `${acted.why ?? `exit code ${acted.code}`}${output === '' ? '' : `: ${output.split('\n').at(-1)}`}`;
-    return end('failed', why, acted.code, output);
+  const proven = await prove(proof, acted.ok, step.patienceMs, doing);
+  if (!proven.holds) {
+    return end('failed', failureOf(acted, proven), { exitCode, output });
   }
-  journal.write(planId, { event: 'proven', step: index });
-  return end('proven', null, acted.code, output);
+  journal.write(place.run, place.plan, { event: 'proven', of: 'step', step: index });
+  return end('proven', null, { exitCode, output });
 }
 
-async function act(
-  target: Target,
-  action: ReturnType<typeof resolveAction>,
-  log: string,
-  limitMs: number | undefined,
-  started: (child: { pid: number; startTime: string }) => void,
-): Promise<Acted> {
-  if (target.act === undefined) {
-    return { ok: false, code: -1, why: `${target.name} can only be read` };
-  }
-  let pid: number | undefined;
-  const done = target.act(action, log, (child) => {
-    pid = child.pid;
-    started(child);
-  });
-  if (limitMs === undefined) {
-    return done;
-  }
-  const timer = new AbortController();
-  const late = sleep(limitMs, undefined, { signal: timer.signal }).catch(() => undefined);
-  const first = await Promise.race([done, late]);
-  timer.abort();
-  return (
-    first ?? { ok: false, code: -1, why: `still running after ${limitMs / 1000} s as process ${pid ?? 'unknown'}, and left to itself` }
-  );
+/** What rests on a name of this run was never true or false before: that it does not hold is no change of the world. */
+function restsOnRun(guard: Claim | undefined): boolean {
+  return ['run', 'rescue', 'state'].some((name) => refersTo(guard, name));
 }
 
-/** Until it holds or patience ends. After a command that failed there is nothing to wait for, but the proof decides. */
-async function prove(step: Step, ok: boolean, references: References, context: ApplyContext): Promise<Holds> {
-  const until = Date.now() + (ok ? (step.patienceMs ?? DEFAULT_PATIENCE) : 0);
-  for (;;) {
-    const held = await examineAll(step.proof, references, context);
-    if (held.holds || Date.now() >= until) {
-      return held.holds && step.proof.length === 0 && !ok ? { holds: false, expected: 'exit code 0', found: 'another' } : held;
-    }
-    await sleep(LOOK_EVERY);
-  }
+export function notHeld({ expected, found }: { expected: string; found: string }): string {
+  return `expected ${expected}, found ${found}; nothing was done from here on`;
 }
 
-type Examined = { holds: true } | { holds: false; expected: string; found: string; claim: Claim };
-
-/** All claims on one fresh look at the world; the first that does not hold. */
-async function examineAll(claims: readonly Claim[], references: References, { target, roundMs }: ApplyContext): Promise<Examined> {
-  const round = new Round(target, Date.now() + Math.max(roundMs, longest(claims)));
-  for (const claim of claims) {
-    const held = await round.gather(examine(resolveClaim(claim, references)));
-    if (!held.holds) {
-      return { ...held, claim };
-    }
-  }
-  return { holds: true };
-}
-
-/** Conditions that read whole images bring a limit of their own, which grows with the size. */
-function longest(claims: readonly Claim[]): number {
-  return claims.some(({ is }) => is === 'same-bytes') ? 24 * 3600 * 1000 : 0;
-}
-
-/** Gives back what steps borrowed, last first, whatever became of them and of the journal. Returns what could not be given back. */
-async function release(
-  steps: readonly Step[],
-  begun: readonly number[],
-  references: References,
-  planId: string,
-  { target, journal, runId, stateDir }: ApplyContext,
-): Promise<string[]> {
-  const kept: string[] = [];
-  for (const index of begun.toReversed()) {
-    const borrowed = steps[index]?.release;
-    if (borrowed !== undefined) {
-      const action = resolveAction(borrowed, references);
-      try {
-        journal.write(planId, { event: 'release', step: index, action });
-      } catch {
-        // Said where it failed first; a file system left frozen would be worse than a line that is missing.
-      }
-      const log = join(stateDir, 'runs', runId, `${planId}-${index + 1}-release.log`);
-      const given = await act(target, action, log, RELEASE_LIMIT, () => {}).catch(() =>
-        act(target, action, '/dev/null', RELEASE_LIMIT, () => {}),
-      );
-      if (!given.ok) {
-        const why = given.why ?? `exit code ${given.code}${lastOf(log) === '' ? '' : `: ${lastOf(log)}`}`;
-        kept.push(`what step ${index + 1} borrowed could not be given back: ${why}`);
-      }
-    }
-  }
-  return kept;
-}
-
-function notDone(step: Step): StepResult {
+export function notDone(step: Step): StepResult {
   return { title: step.title, action: step.action, outcome: 'not-done', exitCode: null, output: '', durationMs: 0, why: null };
-}
-
-function lastOf(log: string): string {
-  try {
-    return readFileSync(log, 'utf8').slice(-OUTPUT_AT_MOST).trim();
-  } catch (error) {
-    return `(its output could not be read: ${messageOf(error)})`;
-  }
 }

@@ -1,14 +1,27 @@
-/** From findings to repairs: asks for consent and applies what was agreed to. */
+/** From findings to repairs: finds, compares with what was planned, asks for consent, and applies what was agreed to. */
 import { userInfo } from 'node:os';
 import type { Risk, Target } from '../check/types.ts';
 import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, inspect } from '../engine/inspect.ts';
-import type { CheckResult, FindingResult } from '../engine/result.ts';
+import type { CheckResult, FindingResult, TargetResult } from '../engine/result.ts';
+import { StdoctorError } from '../errors.ts';
 import { host } from '../facts/host.ts';
-import { showName } from '../names.ts';
-import { applyPlan } from './apply.ts';
-import { Journal } from './journal.ts';
+import type { Journaled, Who } from '../journal/entries.ts';
+import { isInterrupted } from '../journal/interrupted.ts';
+import { Journal } from '../journal/journal.ts';
+import { sameName, showName } from '../names.ts';
+import { type ApplyContext, applyPlan, notDone } from './apply.ts';
+import { sameSteps, whatChanged } from './changes.ts';
 import type { Repair } from './result.ts';
+import type { SavedPlan, SavedPlans } from './saved-plan.ts';
+
+/** A plan that may be applied, if somebody agrees to it. */
+export interface Offer {
+  finding: FindingResult;
+  risk: Risk;
+  /** So many are faulty that no repair may go on without a person. */
+  tooMany: string | null;
+}
 
 /** What somebody said to a plan. */
 export type Consent = { apply: true } | { apply: false; outcome: 'declined' | 'skipped' | 'planned'; reason: string };
@@ -18,16 +31,22 @@ export interface RepairOptions {
   entries: readonly CheckEntry[];
   /** Ids of findings; empty means all. */
   findings: readonly string[];
-  consent(offer: { finding: FindingResult; risk: Risk }): Promise<Consent>;
+  /** Apply these plans, and no other. */
+  saved?: SavedPlans;
+  /** To all offers at once, before anything is done: an answer for each, in their order. */
+  consent(offers: readonly Offer[]): Promise<Consent[]>;
   /** Told of each repair as it ends. */
   ended?(repair: Repair): void;
   runId: string;
+  version: string;
   /** Undefined where nothing will be applied. */
   stateDir: string | undefined;
   rescueDir: string | undefined;
   roundMs: number;
   /** Runs work while its progress is shown. */
   show<T>(title: string, work: (listen: Listener) => Promise<T>): Promise<T>;
+  /** Runs work that an interruption must not cut in the middle. */
+  minded<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T>;
 }
 
 export interface Repaired {
@@ -40,62 +59,176 @@ export interface Repaired {
 }
 
 export async function repairFindings(options: RepairOptions): Promise<Repaired> {
-  const { target, entries, roundMs } = options;
-  const { target: result, round } = await options.show(`Asking ${target.name}`, (listen) =>
-    inspect(target, entries, { until: Date.now() + roundMs, listen }),
-  );
-  const { bootId } = await round.gather(host());
-  const wanted = result.findings.filter(({ finding }) => options.findings.length === 0 || options.findings.includes(finding.id));
-  const repairs: Repair[] = [];
-  const missing = options.findings.filter((id) => !wanted.some(({ finding }) => finding.id === id));
-  let journal: Journal | undefined;
+  const { target, entries, roundMs, stateDir } = options;
+  // Whether it can be written and understood is known before anything is asked.
+  const journal = stateDir === undefined ? undefined : new Journal(stateDir);
   try {
-    for (const finding of wanted) {
-      const repair = await repairOne(finding);
-      repairs.push(repair);
-      options.ended?.(repair);
+    const { target: result, round } = await options.show(`Asking ${target.name}`, (listen) =>
+      inspect(target, entries, { until: Date.now() + roundMs, listen }),
+    );
+    const { bootId } = await round.gather(host());
+    const wanted = (options.saved?.plans ?? result.findings).filter(
+      ({ finding }) => options.findings.length === 0 || options.findings.includes(finding.id),
+    );
+    const missing = options.findings.filter((id) => !wanted.some(({ finding }) => finding.id === id));
+    const repairs = await Promise.all(wanted.map((finding) => judge(finding, result, bootId)));
+    await agree(repairs, result);
+    if (journal !== undefined) {
+      await options.minded((stop) => applyAgreed(repairs, journal, result, bootId, stop));
     }
+    return { identity: result.identity, unknown: result.checks.flatMap(unknownOf), repairs: repairs.map(({ repair }) => repair), missing };
   } finally {
     journal?.close();
   }
-  return { identity: result.identity, unknown: result.checks.flatMap(unknownOf), repairs, missing };
 
-  async function repairOne(finding: FindingResult): Promise<Repair> {
+  /** What can be said without anybody's consent. */
+  async function judge(wanted: FindingResult, result: TargetResult, boot: string | null): Promise<Candidate> {
+    let finding = wanted;
+    if (options.saved !== undefined) {
+      const stale = await staleness(wanted, options.saved, result, boot);
+      if (stale !== undefined) {
+        return ended({ ...unapplied(wanted), outcome: 'stale', reason: stale });
+      }
+      finding = result.findings.find((each) => each.finding.id === wanted.finding.id) as FindingResult;
+    }
     const { plan, risk } = finding;
-    const without = { ...finding, steps: [] };
     if (plan === null || risk === null || 'refused' in plan) {
-      return { ...without, outcome: 'refused', reason: plan === null || !('refused' in plan) ? 'there is no repair for it' : plan.refused };
+      const reason = plan !== null && 'refused' in plan ? plan.refused : 'there is no repair for it';
+      return ended({ ...unapplied(finding), outcome: 'refused', reason });
     }
-    const consent = await options.consent({ finding, risk });
-    if (!consent.apply) {
-      return { ...without, outcome: consent.outcome, reason: consent.reason };
+    const open = journal?.repairs.find((repair) => isInterrupted(repair) && isAbout(repair, finding));
+    if (open !== undefined) {
+      const reason = `run ${open.run} began to repair it and was interrupted: stdoctor resume goes on with that, or takes it back`;
+      return ended({ ...unapplied(finding), outcome: 'refused', reason });
     }
-    const stateDir = options.stateDir as string;
-    journal ??= new Journal(stateDir, options.runId);
-    const entry = entries.find(({ id }) => id === finding.finding.check) as CheckEntry;
-    const context = {
-      target,
-      entry,
-      journal,
-      runId: options.runId,
-      stateDir,
-      rescueDir: options.rescueDir,
-      roundMs,
-      who: who(),
-      machine: result.identity,
-      boot: bootId,
-    };
-    return options.show(`Repairing: ${finding.summary}`, (listen) => applyPlan(finding, { ...context, listen }));
+    return { repair: { ...unapplied(finding), outcome: 'planned', reason: null }, finding, offered: risk };
+  }
+
+  function ended(repair: Repair): Candidate {
+    options.ended?.(repair);
+    return { repair };
+  }
+
+  async function staleness(wanted: SavedPlan, saved: SavedPlans, result: TargetResult, boot: string | null) {
+    const { expiresAt, target: made } = saved;
+    if (made.identity !== result.identity) {
+      return `expected the host that it was made for (${made.name}, ${made.identity}), found ${result.identity}; nothing was done`;
+    }
+    if (Date.parse(expiresAt) <= Date.now()) {
+      return `expected it to be applied before ${expiresAt}, found ${new Date().toISOString()}; nothing was done`;
+    }
+    const now = result.findings.find(({ finding }) => finding.id === wanted.finding.id);
+    if (now === undefined || (wanted.plan !== null && !('refused' in wanted.plan) && !sameSteps(now.plan, wanted.plan))) {
+      const change =
+        wanted.plan === null
+          ? 'the fault is no longer found; nothing was done'
+          : await whatChanged(wanted.plan, now?.plan ?? null, { target, roundMs });
+      return `${rebooted(made.boot, boot)}${wanted.altered === true ? 'the plan in the file was altered after it was made: ' : ''}${change}`;
+    }
+    if (made.boot !== boot) {
+      return `expected boot ${made.boot ?? 'unknown'}, in which it was made, found boot ${boot ?? 'unknown'}: the host was restarted; nothing was done`;
+    }
+    return wanted.altered === true ? 'the plan in the file was altered after it was made; nothing was done' : undefined;
+  }
+
+  /** Puts all that can be applied before whoever decides. */
+  async function agree(candidates: readonly Candidate[], result: TargetResult): Promise<void> {
+    const offered = candidates.filter((each): each is Offered => each.offered !== undefined);
+    const answers = await options.consent(
+      offered.map(({ finding, offered: risk }) => ({
+        finding,
+        risk,
+        tooMany: result.checks.find(({ id }) => id === finding.finding.check)?.tooMany ?? null,
+      })),
+    );
+    for (const [index, candidate] of offered.entries()) {
+      const answer = answers[index] as Consent;
+      candidate.agreed = answer.apply;
+      if (!answer.apply) {
+        Object.assign(candidate.repair, { outcome: answer.outcome, reason: answer.reason });
+        options.ended?.(candidate.repair);
+      }
+    }
+  }
+
+  async function applyAgreed(
+    candidates: Candidate[],
+    open: Journal,
+    result: TargetResult,
+    boot: string | null,
+    stop: AbortSignal,
+  ): Promise<void> {
+    for (const candidate of candidates) {
+      if (!candidate.agreed || candidate.finding === undefined) {
+        continue;
+      }
+      if (stop.aborted) {
+        throw new StdoctorError('STD_INTERRUPTED', 'interrupted; the repair under way was ended, and none was begun after it');
+      }
+      const { finding } = candidate;
+      const context: Omit<ApplyContext, 'listen'> = {
+        target,
+        entry: entries.find(({ id }) => id === finding.finding.check) as CheckEntry,
+        journal: open,
+        runId: options.runId,
+        version: options.version,
+        stateDir: stateDir as string,
+        rescueDir: options.rescueDir,
+        roundMs,
+        who: who(),
+        machine: result.identity,
+        boot,
+        stop,
+      };
+      const repair = await options
+        .show(`Repairing: ${finding.summary}`, (listen) => applyPlan(finding, { ...context, listen }))
+        .catch((error: unknown) => failed(error, candidate.repair, candidates));
+      // With a saved plan, a fault that is gone means that the world has changed.
+      candidate.repair = options.saved !== undefined && repair.outcome === 'healed' ? { ...repair, outcome: 'stale' } : repair;
+      options.ended?.(candidate.repair);
+    }
+    if (stop.aborted) {
+      throw new StdoctorError('STD_INTERRUPTED', 'interrupted; the repair under way was ended');
+    }
   }
 }
 
-function unknownOf({ id, outcome, reason, unjudged }: CheckResult): string[] {
+/** A journal that fails after earlier repairs of this run must not hide what became of them. */
+function failed(error: unknown, repair: Repair, candidates: readonly Candidate[]): Repair {
+  if (error instanceof StdoctorError && error.code === 'STD_STATE_DIR' && candidates.some((each) => each.repair.run !== null)) {
+    return { ...repair, outcome: 'failed', reason: error.message };
+  }
+  throw error;
+}
+
+interface Candidate {
+  repair: Repair;
+  finding?: FindingResult;
+  offered?: Risk;
+  agreed?: boolean;
+}
+type Offered = Candidate & Required<Pick<Candidate, 'finding' | 'offered'>>;
+
+/** A repair of which nothing was done. */
+export function unapplied(finding: FindingResult): Omit<Repair, 'outcome' | 'reason'> {
+  const { plan } = finding;
+  return { ...finding, run: null, steps: plan === null || 'refused' in plan ? [] : plan.steps.map(notDone) };
+}
+
+function isAbout({ finding }: Journaled, { finding: { subject } }: FindingResult): boolean {
+  return finding.subject.kind === subject.kind && sameName(finding.subject.name, subject.name);
+}
+
+function rebooted(then: string | null, now: string | null): string {
+  return then === now ? '' : `the host was restarted since (boot ${then ?? 'unknown'}, now ${now ?? 'unknown'}): `;
+}
+
+export function unknownOf({ id, outcome, reason, unjudged }: CheckResult): string[] {
   const subjects = unjudged.map(({ subject, why }) => `${id}: ${subject.kind} ${showName(subject.name)}: ${why}`);
   return subjects.length === 0 && outcome === 'unknown' ? [`${id}: ${reason}`] : subjects;
 }
 
-function who(): string {
+export function who(): Who {
   const { uid, username } = userInfo();
-  const sudo = process.env['SUDO_USER'];
-  return `uid ${uid} (${username})${sudo === undefined ? '' : `, by sudo from ${sudo}`}`;
+  return { uid, user: username, sudoUser: process.env['SUDO_USER'] ?? null };
 }

@@ -5,7 +5,7 @@ import { type Repair, type RepairOutcome, type RepairRun, repairExitCode } from 
 function runOf(outcomes: (RepairOutcome | [RepairOutcome, Severity])[], unknown: string[] = []): RepairRun {
   const repairs = outcomes.map((each) => {
     const [outcome, severity] = Array.isArray(each) ? each : [each, 'critical' as const];
-    return { outcome, finding: { severity } } as Repair;
+    return { outcome, finding: { severity }, steps: [] } as unknown as Repair;
   });
   return { id: '', startedAt: '', durationMs: 0, version: '', target: { name: '', identity: '' }, repairs, unknown };
 }
@@ -28,4 +28,10 @@ it.each([
   [[], ['c: x'], 3],
 ] as [(RepairOutcome | [RepairOutcome, Severity])[], string[], number][])('%j, unknown %j: %i', (outcomes, unknown, code) => {
   expect(repairExitCode(runOf(outcomes, unknown))).toBe(code);
+});
+
+it('an undo that could not take everything back: 1', () => {
+  const run = runOf(['undone']);
+  run.repairs[0] = { ...run.repairs[0], steps: [{ outcome: 'undone' }, { outcome: 'refused' }] } as Repair;
+  expect(repairExitCode(run)).toBe(1);
 });

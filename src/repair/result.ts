@@ -15,13 +15,16 @@ export type RepairOutcome =
 export interface StepResult {
   title: string;
   action: Action | ResolvedAction;
-  outcome: 'proven' | 'failed' | 'stale' | 'refused' | 'not-done';
+  /** `undone`: taken back. `unknown`: whether it was done cannot be known. */
+  outcome: 'proven' | 'failed' | 'stale' | 'refused' | 'not-done' | 'undone' | 'unknown';
   exitCode: number | null;
   /** The last lines the command printed. */
   output: string;
   durationMs: number;
   /** Why it failed or was not done. */
   why: string | null;
+  /** Its command was left to itself. */
+  running?: boolean;
 }
 
 export interface Repair {
@@ -29,6 +32,8 @@ export interface Repair {
   summary: string;
   plan: Plan | null;
   risk: Risk | null;
+  /** The run it stands under in the journal; null where nothing was journalled. */
+  run: string | null;
   outcome: RepairOutcome;
   /** In a sentence, where the outcome alone does not say it. */
   reason: string | null;
@@ -55,11 +60,13 @@ export function repairExitCode(run: RepairRun): number {
   if (has('stale')) {
     return 4;
   }
+  // An undo that could not take everything back.
+  const partly = run.repairs.some(({ outcome, steps }) => outcome === 'undone' && steps.some((step) => step.outcome === 'refused'));
   // What is good to know and has no cure does not count.
   const remains = run.repairs.some(
     ({ outcome, finding }) =>
       ['unproven', 'declined', 'skipped', 'planned', 'refused'].includes(outcome) &&
       !(outcome === 'refused' && finding.severity === 'info'),
   );
-  return remains ? 1 : run.unknown.length > 0 ? 3 : 0;
+  return remains || partly ? 1 : run.unknown.length > 0 ? 3 : 0;
 }

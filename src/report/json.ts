@@ -1,5 +1,6 @@
 import type { Plan } from '../check/types.ts';
 import { exitCodeOf, type FindingResult, type RunResult, riskOf, summarize } from '../engine/result.ts';
+import type { Journaled } from '../journal/entries.ts';
 import { type RepairRun, repairExitCode } from '../repair/result.ts';
 
 /** `stdoctor.report/1`, docs/schema/report-1.schema.json. */
@@ -46,9 +47,10 @@ export function repairToJson(run: RepairRun): string {
     version: run.version,
     run: { id: run.id, startedAt: run.startedAt, durationMs: run.durationMs },
     target: run.target,
-    repairs: run.repairs.map(({ finding, summary, plan, outcome, reason, steps }) => ({
+    repairs: run.repairs.map(({ finding, summary, plan, run: journalled, outcome, reason, steps }) => ({
       finding: { id: finding.id, check: finding.check, code: finding.code, severity: finding.severity, subject: finding.subject, summary },
       plan: planToJson(plan),
+      run: journalled,
       outcome,
       reason,
       steps,
@@ -57,4 +59,42 @@ export function repairToJson(run: RepairRun): string {
     exitCode: repairExitCode(run),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** `stdoctor.history/1`, docs/schema/history-1.schema.json. */
+export function historyToJson(version: string, repairs: readonly Journaled[]): string {
+  const document = { schema: 'stdoctor.history/1', version, repairs: repairs.map(journaledToJson) };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function journaledToJson({ run, at, who, machine, boot, finding, summary, risk, steps, deeds, takenUp, closed }: Journaled) {
+  const { id, check, code, severity, subject } = finding;
+  return {
+    run,
+    startedAt: at,
+    endedAt: closed?.at ?? null,
+    who,
+    machine,
+    boot,
+    finding: { id, check, code, severity, subject, summary },
+    risk,
+    outcome: closed?.as ?? 'interrupted',
+    reason: closed?.why ?? null,
+    takenUp,
+    acts: deeds.map(({ at: startedAt, of, step, action, proof, proven, undo, ended }) => ({
+      of,
+      step: step + 1,
+      title: steps[step]?.title ?? '',
+      action,
+      startedAt,
+      endedAt: ended?.at ?? null,
+      ok: ended?.ok ?? null,
+      exitCode: ended?.code ?? null,
+      why: ended?.why ?? null,
+      log: ended?.log ?? null,
+      proven,
+      proof,
+      undo: undo ?? null,
+    })),
+  };
 }

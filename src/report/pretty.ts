@@ -1,7 +1,9 @@
 /** The report for a person at a terminal. */
-import type { Action, Evidence, Plan, ResolvedAction, Risk, Severity, Subject, Word } from '../check/types.ts';
+import type { Evidence, Plan, Risk, Severity, Step, Subject } from '../check/types.ts';
+import { actionText } from '../check/wording.ts';
 import type { CheckResult, FindingResult, RunResult, TargetResult } from '../engine/result.ts';
-import { printable, shellWord, showName } from '../names.ts';
+import { refersTo } from '../journal/references.ts';
+import { printable, showName } from '../names.ts';
 import type { Repair, RepairRun } from '../repair/result.ts';
 import { type Paint, plain } from './style.ts';
 
@@ -67,6 +69,9 @@ function checkToLines(check: CheckResult, paint: Paint): string[] {
   for (const { subject, why } of check.unjudged) {
     lines.push(`    ${paint('yellow', 'could not tell')}: ${subjectText(subject)}: ${printable(why)}`);
   }
+  if (check.tooMany !== null) {
+    lines.push(`    ${paint('yellow', 'not repaired without a person')}: ${printable(check.tooMany)}`);
+  }
   for (const { subject, text } of check.notes) {
     lines.push(`    note: ${subjectText(subject)}: ${printable(text)}`);
   }
@@ -106,22 +111,22 @@ function subjectText({ kind, name }: Subject): string {
   return `${kind} ${showName(name)}`;
 }
 
-/** An action as it could be typed; references stand in braces. */
-function actionText(action: Action | ResolvedAction): string {
-  return action.kind === 'run' ? action.argv.map(wordText).join(' ') : `echo ${shellWord(action.content)} > ${shellWord(action.path)}`;
-}
-
-function wordText(word: Word): string {
-  if (typeof word === 'string' || 'base64' in word) {
-    return shellWord(word);
-  }
-  return 'ref' in word ? `{${word.ref}}` : word.join.map(wordText).join('');
+/** What is kept before bytes can be lost. */
+function backupText(steps: readonly Step[]): string {
+  const risky = steps.findIndex((step) => step.risk === 'data-loss');
+  const copies = steps
+    .slice(0, risky)
+    .flatMap((step, index) => (refersTo(step.action, 'rescue') ? [`step ${index + 1} (${step.title})`] : []));
+  return copies.length === 0
+    ? 'No backup can be made first: what is lost is lost.'
+    : `Backup: ${copies.join(' and ')} keeps a copy before bytes can be lost.`;
 }
 
 /** What stands before the question, and in a dry run. */
 export function planToText(
   { finding, summary, plan, risk }: Pick<Repair, 'finding' | 'summary' | 'plan' | 'risk'>,
   paint: Paint = plain,
+  rescue?: string,
 ): string {
   const lines = [
     `${severityMark(finding.severity, paint)} ${summary}`,
@@ -140,6 +145,12 @@ export function planToText(
       `     ${'none' in step.undo ? `Cannot be undone: ${step.undo.none}` : `To undo it: ${actionText(step.undo.action)}`}`,
     );
   });
+  if (risk === 'data-loss') {
+    lines.push(`  ${paint('bold', backupText(plan.steps))}`);
+  }
+  if (rescue !== undefined && refersTo(plan.steps, 'rescue')) {
+    lines.push(`  {rescue} is ${printable(rescue)}`);
+  }
   return `${lines.join('\n')}\n`;
 }
 
@@ -163,18 +174,30 @@ export function repairToText(repair: Repair, paint: Paint = plain): string {
   }
   for (const step of repair.steps.filter(({ outcome }) => outcome !== 'not-done')) {
     const code = step.exitCode === null ? '' : `, exit code ${step.exitCode}`;
-    lines.push(`    ${step.outcome}: ${actionText(step.action)} (${step.durationMs} ms${code})`);
+    // Without a time of its own it is only known of, from the journal or the host.
+    const how = step.durationMs === 0 && step.why !== null ? printable(step.why) : `${step.durationMs} ms${code}`;
+    lines.push(`    ${step.outcome}: ${actionText(step.action)} (${how})`);
   }
   return `${lines.join('\n')}\n`;
 }
 
-/** The closing words of a fix. */
-export function repairRunToText(run: RepairRun, paint: Paint = plain): string {
+/** All that `plan` has to say. */
+export function planRunToText(run: RepairRun, paint: Paint = plain): string {
+  const plans = run.repairs.map((repair) =>
+    repair.outcome === 'planned'
+      ? planToText(repair, paint)
+      : `${planToText(repair, paint)}    no repair by stdoctor: ${printable(repair.reason ?? '')}\n`,
+  );
+  return plans.join('') + repairRunToText(run, 'Nothing to repair was found.', paint);
+}
+
+/** The closing words of a run that repairs. */
+export function repairRunToText(run: RepairRun, nothing: string, paint: Paint = plain): string {
   const counts = new Map<string, number>();
   for (const { outcome } of run.repairs) {
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
   }
   const said = [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ');
   const unknown = run.unknown.map((why) => `${paint('yellow', 'could not tell')}: ${printable(why)}\n`).join('');
-  return `${unknown}${said === '' ? 'Nothing to repair was found.' : said}\n`;
+  return `${unknown}${said === '' ? nothing : said}\n`;
 }

@@ -1,9 +1,11 @@
 /** The host this process runs on. */
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { Acted, Answer, Child, Probe, ResolvedAction, Target } from '../check/types.ts';
+import { messageOf } from '../errors.ts';
 import { ERRNO, errnoAtEnd } from '../facts/errno.ts';
 import { showName, toByteString, toBytes } from '../names.ts';
 import { askChild, childEnvironment, childOf, viaXargs } from './child.ts';
@@ -11,6 +13,8 @@ import { LeftBehindMemory } from './left-behind.ts';
 import { safeSearchPath } from './own-paths.ts';
 import { probeKey } from './probe-key.ts';
 
+/** As src/journal calls it, which is loaded only where there is one. */
+const JOURNAL_FILE = 'journal.jsonl';
 const DEFAULT_LIMIT = 5000;
 const SLOTS = 8;
 const BYTES_AT_MOST = 64 * 1024 * 1024;
@@ -25,13 +29,15 @@ export class LocalTarget implements Target {
   readonly via = 'local';
   readonly #searchPath = safeSearchPath(process.env['PATH']);
   readonly #memory: LeftBehindMemory;
+  readonly #stateDir: string | { unusable: string } | undefined;
   readonly #slots = pLimit(SLOTS);
   /** Suspect mounts have slots of their own: however many hang, the rest is asked. */
   readonly #suspectSlots = pLimit(SLOTS);
 
-  /** stateDir: where children that cannot be killed are remembered; undefined for this run only. */
-  constructor(stateDir: string | undefined) {
-    this.#memory = new LeftBehindMemory(stateDir, readBootId());
+  /** stateDir: where the journal lies and children that cannot be killed are remembered, or why it is not touched. */
+  constructor(stateDir: string | { unusable: string } | undefined) {
+    this.#stateDir = stateDir;
+    this.#memory = new LeftBehindMemory(typeof stateDir === 'string' ? stateDir : undefined, readBootId());
   }
 
   async ask(probe: Probe, until: number): Promise<Answer> {
@@ -104,10 +110,32 @@ export class LocalTarget implements Target {
         const children = this.#memory.children().map(({ pid, startTime, argv, out, err }) => ({ pid, startTime, argv, out, err }));
         return { state: 'ok', code: 0, out: Buffer.from(JSON.stringify(children)), err: '' };
       }
+      case 'journal':
+        return this.#journal();
       case 'inventory':
         return this.#inventory(probe.topic, Math.min(probe.limitMs ?? DEFAULT_LIMIT, until - Date.now()));
       case 'read':
         return this.#read(probe, until);
+    }
+  }
+
+  async #journal(): Promise<Outcome> {
+    const directory = this.#stateDir;
+    if (typeof directory === 'object') {
+      return { state: 'unreachable', why: directory.unusable };
+    }
+    try {
+      if (directory === undefined || statSync(join(directory, JOURNAL_FILE), { throwIfNoEntry: false }) === undefined) {
+        return { state: 'ok', code: 0, out: Buffer.from('[]'), err: '' };
+      }
+      const [{ describeInterrupted }, { lockHolder }] = await Promise.all([
+        import('../journal/interrupted.ts'),
+        import('../state/lock.ts'),
+      ]);
+      const repairs = describeInterrupted(directory, lockHolder(directory)?.run);
+      return { state: 'ok', code: 0, out: Buffer.from(JSON.stringify(repairs)), err: '' };
+    } catch (error) {
+      return { state: 'denied', why: messageOf(error) };
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Answer, Probe, Target } from '../check/types.ts';
+import { mask } from '../secrets.ts';
 import { probeKey } from './probe-key.ts';
 
 /** Wraps any target and keeps what was asked and answered. It cannot act. */
@@ -19,7 +20,7 @@ export class RecordingTarget implements Target {
   async ask(probe: Probe, until: number): Promise<Answer> {
     const answered = await this.#inner.ask(probe, until);
     // Questions of our own, as JSON: masking could break it, and the same paths stand in other probes.
-    const answer = probe.kind === 'left-behind' ? answered : withoutSecrets(answered);
+    const answer = probe.kind === 'left-behind' || probe.kind === 'journal' ? answered : withoutSecrets(answered);
     this.#entries.set(probeKey(probe), { probe, answer });
     return answer;
   }
@@ -37,15 +38,4 @@ function withoutSecrets(answer: Answer): Answer {
   const text = Buffer.from(answer.out).toString('latin1');
   const masked = mask(text);
   return { ...answer, out: masked === text ? answer.out : Buffer.from(masked, 'latin1'), err: mask(answer.err) };
-}
-
-/**
- * `https://user:secret@host` and `password=secret`, as sources and options of mounts carry them; `--password`, `secret`
- * as command lines do. Not \s: as one character a byte, the second byte of an à would count as a blank.
- */
-function mask(text: string): string {
-  return text
-    .replace(/(\w:\/\/[^ \t\n\0:/@]*:)[^ \t\n\0/]+@/g, '$1********@')
-    .replace(/((?:pass|password|passwd|secret|token|credential|key)=)[^ \t\n\0,]+/gi, '$1********')
-    .replace(/(\0--?(?:pass|password|passwd|secret|token)\0)[^\0]+/gi, '$1********');
 }

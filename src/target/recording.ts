@@ -29,6 +29,7 @@ const probe = v.variant('kind', [
   v.object({ ...common, kind: v.literal('read'), path: name, maxBytes: v.optional(v.number()) }),
   v.object({ ...common, kind: v.literal('inventory'), topic: v.picklist(['os', 'system']) }),
   v.object({ ...common, kind: v.literal('left-behind') }),
+  v.object({ ...common, kind: v.literal('journal') }),
 ]);
 const output = v.optional(
   v.union([

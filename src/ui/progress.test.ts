@@ -8,13 +8,19 @@ it('tells the step, the checks at work, and the slowest questions', () => {
     ['c', { source: 'stat -- /mnt/slower', since: 0 }],
   ]);
   const checks = new Map([['zombie-mounts', 'Mounts that no longer answer']]);
-  expect(describeState({ step: 'step 1 of 2, Unmount: acting', checks, asked }, 9000)).toBe(
-    ['step 1 of 2, Unmount: acting', 'zombie-mounts', 'asking stat -- /mnt/slower (9 s)', 'asking stat -- /mnt/\\e[31mslow (8 s)'].join(
-      '\n',
-    ),
+  expect(
+    describeState({ step: { text: 'step 1 of 2, Copy: acting', since: 2000 }, said: '4096 bytes\u001b[31m', checks, asked }, 9000),
+  ).toBe(
+    [
+      'step 1 of 2, Copy: acting (7 s)',
+      '4096 bytes\\e[31m',
+      'zombie-mounts',
+      'asking stat -- /mnt/slower (9 s)',
+      'asking stat -- /mnt/\\e[31mslow (8 s)',
+    ].join('\n'),
   );
 });
 
 it('says nothing where there is nothing to say', () => {
-  expect(describeState({ step: undefined, checks: new Map(), asked: new Map() }, 0)).toBe('');
+  expect(describeState({ step: undefined, said: '', checks: new Map(), asked: new Map() }, 0)).toBe('');
 });

@@ -10,7 +10,9 @@ const SLOW_MS = 500;
 interface State {
   checks: Map<string, string>;
   asked: Map<string, { source: string; since: number }>;
-  step: string | undefined;
+  step: { text: string; since: number } | undefined;
+  /** The last line that the command of the step printed. */
+  said: string;
 }
 
 /** Runs the work and shows under its title what is being waited for. */
@@ -18,7 +20,7 @@ export async function showWhile<T>(title: string, stream: NodeJS.WriteStream, wo
   if (!stream.isTTY) {
     return work(() => {});
   }
-  const state: State = { checks: new Map(), asked: new Map(), step: undefined };
+  const state: State = { checks: new Map(), asked: new Map(), step: undefined, said: '' };
   const done = work((event) => note(state, event));
   let shown: Promise<void> | undefined;
   const timer = setTimeout(() => {
@@ -70,16 +72,25 @@ function note(state: State, event: EngineEvent): void {
       state.asked.delete(event.key);
       break;
     case 'step':
-      state.step = `step ${event.index + 1} of ${event.of}, ${event.title}: ${event.state}`;
+      state.step = { text: `step ${event.index + 1} of ${event.of}, ${event.title}: ${event.state}`, since: Date.now() };
+      state.said = '';
+      break;
+    case 'said':
+      state.said = event.text;
       break;
     default:
       break;
   }
 }
 
-/** What is going on, a line each: the step, the checks at work, the questions that take long. */
-export function describe(state: State, now: number): string {
-  const slow = [...state.asked.values()].filter(({ since }) => now - since >= SLOW_MS).toSorted((a, b) => a.since - b.since);
-  const lines = slow.slice(0, 4).map(({ source, since }) => `asking ${printable(source)} (${Math.round((now - since) / 1000)} s)`);
-  return [...(state.step === undefined ? [] : [state.step]), ...[...state.checks.keys()].slice(0, 2), ...lines].join('\n');
+/** What is going on, a line each: the step and what its command says, the checks at work, the questions that take long. */
+export function describe({ step, said, checks, asked }: State, now: number): string {
+  const slow = [...asked.values()].filter(({ since }) => now - since >= SLOW_MS).toSorted((a, b) => a.since - b.since);
+  const lines = slow.slice(0, 4).map(({ source, since }) => `asking ${printable(source)} (${seconds(now - since)})`);
+  const acting = step === undefined ? [] : [`${printable(step.text)}${now - step.since >= 1000 ? ` (${seconds(now - step.since)})` : ''}`];
+  return [...acting, ...(said === '' ? [] : [printable(said)]), ...[...checks.keys()].slice(0, 2), ...lines].join('\n');
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
 }

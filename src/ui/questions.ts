@@ -20,7 +20,19 @@ export async function typed(message: string, expected: string, streams: Streams)
   return (await ask({ type: 'input', name: 'answer', message }, streams)) === expected;
 }
 
-type Question = { type: 'confirm'; name: 'answer'; message: string; initial: boolean } | { type: 'input'; name: 'answer'; message: string };
+/** The name of the choice; undefined at the end of input. */
+export async function choose<C extends string>(
+  message: string,
+  choices: readonly { name: C; message: string }[],
+  streams: Streams,
+): Promise<C | undefined> {
+  return (await ask({ type: 'select', name: 'answer', message, choices: [...choices] }, streams)) as C | undefined;
+}
+
+type Question =
+  | { type: 'confirm'; name: 'answer'; message: string; initial: boolean }
+  | { type: 'input'; name: 'answer'; message: string }
+  | { type: 'select'; name: 'answer'; message: string; choices: { name: string; message: string }[] };
 
 /** undefined at the end of input. */
 async function ask(question: Question, { stdin, stdout }: Streams): Promise<unknown> {

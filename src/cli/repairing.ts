@@ -1,0 +1,89 @@
+/** What fix, plan, resume and undo have in common: the lock before, the document after. */
+import { newRunId } from '../engine/inspect.ts';
+import type { Repaired } from '../repair/repair.ts';
+import { type Repair, type RepairRun, repairExitCode } from '../repair/result.ts';
+import { repairToJson } from '../report/json.ts';
+import { repairRunToText, repairToText } from '../report/pretty.ts';
+import { type Paint, paintFor, plain } from '../report/style.ts';
+import { takeLock } from '../state/lock.ts';
+import { prepareStateDir } from '../state/state-dir.ts';
+import { assertAnswers } from '../target/own-paths.ts';
+import type { Streams } from '../ui/questions.ts';
+import { invocation } from './invocation.ts';
+import { openStateDir } from './open.ts';
+import { emit, type Output } from './outputs.ts';
+
+/** Where a run that repairs talks to a person. */
+export interface Talk {
+  /** The report is read on standard output as it comes. */
+  live: boolean;
+  paint: Paint;
+  say(text: string): void;
+  streams: Streams;
+}
+
+export function talkOf(outputs: readonly Output[]): Talk {
+  const live = outputs.some(({ format, file }) => format === 'pretty' && file === undefined);
+  const stream = live ? process.stdout : process.stderr;
+  return {
+    live,
+    paint: paintFor(stream),
+    say: (text) => stream.write(text),
+    streams: { stdin: process.stdin, stdout: process.stderr },
+  };
+}
+
+/** Takes the lock for the time of the work; without a state directory there is nothing to change, and nothing to lock. */
+export async function withLock(stateDir: string | undefined, work: (runId: string) => Promise<void>): Promise<void> {
+  const runId = newRunId();
+  const lock = stateDir === undefined ? undefined : takeLock(stateDir, runId);
+  try {
+    await work(runId);
+  } finally {
+    lock?.release();
+  }
+}
+
+/** The state directory, fit for a journal; refuses before anything is touched. */
+export async function preparedStateDir(flags: { 'state-dir'?: string | undefined }): Promise<string> {
+  const path = openStateDir(flags);
+  if (path !== undefined) {
+    await assertAnswers(path, 'STD_STATE_DIR');
+  }
+  return prepareStateDir(path, process.getuid?.() ?? -1);
+}
+
+/** Each repair as it ends, where somebody reads along. */
+export function tellEnded({ live, say, paint }: Talk): { ended?(repair: Repair): void } {
+  return live ? { ended: (repair) => say(repairToText(repair, paint)) } : {};
+}
+
+/** Writes the documents and sets the exit code. */
+export async function conclude(
+  outputs: readonly Output[],
+  { paint }: Talk,
+  about: { runId: string; started: number; target: string; nothing: string },
+  repaired: Repaired,
+): Promise<void> {
+  for (const id of repaired.missing) {
+    process.stderr.write(`stdoctor: ${id} is not found (any more)\n`);
+  }
+  const run: RepairRun = {
+    id: about.runId,
+    startedAt: new Date(about.started).toISOString(),
+    durationMs: Date.now() - about.started,
+    version: invocation.version,
+    target: { name: about.target, identity: repaired.identity },
+    repairs: repaired.repairs,
+    unknown: repaired.unknown,
+  };
+  await emit(outputs, async (format, stream) => {
+    if (format === 'json') {
+      return repairToJson(run);
+    }
+    return stream === undefined
+      ? run.repairs.map((repair) => repairToText(repair, plain)).join('') + repairRunToText(run, about.nothing, plain)
+      : repairRunToText(run, about.nothing, paint);
+  });
+  process.exitCode = repairExitCode(run);
+}

@@ -1,0 +1,99 @@
+/** What became of each step of a repair that was interrupted: from the journal, and from the host where the journal does not know. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Asking, Child } from '../check/types.ts';
+import { Round } from '../engine/round.ts';
+import { holdersOf } from '../facts/holders.ts';
+import { processOf } from '../facts/process.ts';
+import { deedOf, type Journaled } from '../journal/entries.ts';
+import { type Doing, examineAll, isUrgent, logOf, resolveStep } from './acting.ts';
+
+const LOOK_EVERY = 500;
+
+export interface StepState {
+  state: 'done' | 'not-done' | 'taken-back' | 'unknown';
+  /** How that is known. */
+  why: string;
+}
+
+/** One for each step, in order. Nothing of it may be running any more. */
+export async function assess(repair: Journaled, doing: Doing): Promise<StepState[]> {
+  const states: StepState[] = [];
+  for (const index of repair.steps.keys()) {
+    states.push(await assessStep(repair, index, doing));
+  }
+  return states;
+}
+
+async function assessStep(repair: Journaled, index: number, doing: Doing): Promise<StepState> {
+  const undone = deedOf(repair, 'undo', index);
+  if (undone?.proven) {
+    return { state: 'taken-back', why: `taken back and proven at ${undone.at}` };
+  }
+  if (undone !== undefined) {
+    const held = await examineAll(undone.proof, doing);
+    if (held.holds && undone.proof.length > 0) {
+      return { state: 'taken-back', why: 'what its taking back was to bring about holds now' };
+    }
+  }
+  const deed = deedOf(repair, 'step', index);
+  if (deed === undefined) {
+    return { state: 'not-done', why: 'it was not begun' };
+  }
+  if (deed.proven && undone === undefined) {
+    return { state: 'done', why: `done and proven at ${deed.ended?.at ?? deed.at}` };
+  }
+  const proof = await examineAll(deed.proof, doing);
+  if (proof.holds && deed.proof.length > 0) {
+    return { state: 'done', why: 'what it was to bring about holds now' };
+  }
+  if (deed.proof.length === 0 && deed.ended?.ok) {
+    return { state: 'done', why: 'its command ended well' };
+  }
+  const { guards } = resolveStep(repair.steps[index] as Journaled['steps'][number], repair.references);
+  const before = await examineAll(guards, doing);
+  if (before.holds) {
+    return { state: 'not-done', why: 'the host is as it was before it' };
+  }
+  const missing = proof.holds ? '' : `its result (${proof.expected}) is not there, found ${proof.found}; and `;
+  return { state: 'unknown', why: `${missing}the host is not as it was before it: expected ${before.expected}, found ${before.found}` };
+}
+
+/** The command that still runs for this repair, of this boot; undefined where none does. */
+async function stillRunning(repair: Journaled, boot: string | null, doing: Doing): Promise<Child | undefined> {
+  const round = new Round(doing.target, Date.now() + doing.roundMs);
+  const open = repair.deeds.filter(({ ended }) => ended === undefined);
+  const begunAt = repair.takenUp.at(-1)?.boot ?? repair.boot;
+  for (const { child, of, step } of begunAt === boot ? open : []) {
+    const place = { run: repair.run, plan: repair.plan };
+    const found = await round.gather(child === undefined ? writerOf(logOf(doing.stateDir, place, step, of)) : alive(child));
+    if (found !== undefined) {
+      return found;
+    }
+  }
+  return undefined;
+}
+
+function* alive(child: Child): Asking<Child | undefined> {
+  const found = yield* processOf(child.pid);
+  return found !== undefined && found.startTime === child.startTime && !'ZX'.includes(found.state) ? child : undefined;
+}
+
+/** We may have been killed between the start of the command and the line that names it: then it holds its output file. */
+function* writerOf(log: string): Asking<Child | undefined> {
+  const { byPoint } = yield* holdersOf([log]);
+  const pid = [...byPoint.values()].flat()[0]?.pid;
+  const found = pid === undefined ? undefined : yield* processOf(pid);
+  return found === undefined ? undefined : { pid: found.pid, startTime: found.startTime };
+}
+
+/** Until nothing of it runs any more, or somebody interrupts. True: nothing runs. */
+export async function waitForEnd(repair: Journaled, boot: string | null, doing: Doing): Promise<Child | undefined> {
+  for (;;) {
+    const child = await stillRunning(repair, boot, doing);
+    if (child === undefined || isUrgent(doing.stop)) {
+      return child;
+    }
+    doing.listen({ type: 'said', text: `waiting for process ${child.pid}, which an interrupted step left behind` });
+    await sleep(LOOK_EVERY);
+  }
+}

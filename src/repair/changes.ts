@@ -1,0 +1,55 @@
+/** What became different between the making of a plan and now, in a sentence that names it then and now. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Plan, Step } from '../check/types.ts';
+import { actionText, claimText } from '../check/wording.ts';
+import { type Doing, examineAll } from './acting.ts';
+
+/** True where both plans do the same, resting on the same. */
+export function sameSteps(now: Plan | null, then: Plan | null): boolean {
+  return (
+    now !== null &&
+    then !== null &&
+    !('refused' in now) &&
+    !('refused' in then) &&
+    isDeepStrictEqual(now.steps.map(essence), then.steps.map(essence))
+  );
+}
+
+/** What a step does and rests on, without its prose. As JSON: a plan may have been a file. */
+function essence({ action, risk, guards, proof, undo, release, patienceMs, limitMs }: Step): unknown {
+  return JSON.parse(JSON.stringify({ action, risk, guards, proof, undo, release, patienceMs, limitMs }));
+}
+
+/** The first condition of the old plan that no longer holds, else the first difference between the plans. */
+export async function whatChanged(then: Plan, now: Plan | null, doing: Pick<Doing, 'target' | 'roundMs'>): Promise<string> {
+  const first = 'refused' in then ? undefined : then.steps[0];
+  const guards = (first?.guards ?? []).filter(({ args }) => !JSON.stringify(args).includes('"ref":'));
+  const held = await examineAll(guards, doing);
+  if (!held.holds) {
+    return `expected ${held.expected}, found ${held.found}; nothing was done`;
+  }
+  return `${difference(then, now)}; nothing was done`;
+}
+
+function difference(then: Plan, now: Plan | null): string {
+  if (now === null || 'refused' in now) {
+    return now === null ? 'the fault is no longer found' : `it is not repaired any more: ${now.refused}`;
+  }
+  if ('refused' in then || then.steps.length !== now.steps.length) {
+    return `the plan had ${'refused' in then ? 0 : then.steps.length} steps, now it would have ${now.steps.length}`;
+  }
+  for (const [index, old] of then.steps.entries()) {
+    const step = now.steps[index] as Step;
+    const nth = `step ${index + 1}`;
+    if (!isDeepStrictEqual(JSON.parse(JSON.stringify(old.action)), JSON.parse(JSON.stringify(step.action)))) {
+      return `${nth} was ${actionText(old.action)}, now it would be ${actionText(step.action)}`;
+    }
+    if (!isDeepStrictEqual(essence(old), essence(step))) {
+      const claims = (each: Step) => [...each.guards, ...each.proof].map(claimText).join(', ');
+      return claims(old) === claims(step)
+        ? `${nth} (${actionText(step.action)}) had another risk, way back or time limit`
+        : `${nth} (${actionText(step.action)}) rested on ${claims(old)}, now it would rest on ${claims(step)}`;
+    }
+  }
+  return 'what would be done about it is the same';
+}

@@ -1,0 +1,120 @@
+/** What `resume` and `undo` share: repairs out of the journal, looked at on the host as it is now, and put before whoever decides. */
+import type { Target } from '../check/types.ts';
+import type { Listener } from '../engine/events.ts';
+import { type CheckEntry, identityOf } from '../engine/inspect.ts';
+import { Round } from '../engine/round.ts';
+import { host } from '../facts/host.ts';
+import type { Journaled } from '../journal/entries.ts';
+import { Journal } from '../journal/journal.ts';
+import type { Doing } from './acting.ts';
+import { type ApplyContext, notDone } from './apply.ts';
+import { assess, type StepState, waitForEnd } from './assess.ts';
+import { type Repaired, who } from './repair.ts';
+import type { Repair } from './result.ts';
+
+export interface JournalledOptions {
+  target: Target;
+  entries: readonly CheckEntry[];
+  runId: string;
+  version: string;
+  stateDir: string;
+  rescueDir: string | undefined;
+  roundMs: number;
+  ended?(repair: Repair): void;
+  show<T>(title: string, work: (listen: Listener) => Promise<T>): Promise<T>;
+  minded<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T>;
+}
+
+/** A repair out of the journal, and what became of its steps. */
+export interface Known {
+  repair: Journaled;
+  states: StepState[];
+  /** The host was restarted since. */
+  restarted: boolean;
+}
+
+export type Answer<Way> = { apply: true; way: Way } | { apply: false; outcome: 'declined' | 'planned' | 'skipped'; reason: string };
+
+export interface Handling<Way> {
+  /** Which repairs it is about, in the order they are dealt with. */
+  choose(repairs: readonly Journaled[]): Journaled[];
+  /** Why nothing can be done with it, as an outcome. */
+  refuse(known: Known): string | undefined;
+  decide(known: readonly Known[]): Promise<Answer<Way>[]>;
+  carryOut(known: Known, way: Way, context: ApplyContext): Promise<Repair>;
+}
+
+export async function handle<Way>(options: JournalledOptions, handling: Handling<Way>): Promise<Repaired> {
+  const { target, roundMs, stateDir } = options;
+  const journal = new Journal(stateDir);
+  try {
+    const known = await new Round(target, Date.now() + roundMs).gather(host());
+    const identity = identityOf(known);
+    const repairs: Repair[] = [];
+    const open: Known[] = [];
+    const doing = (listen: Listener, stop: AbortSignal): Doing => ({ target, journal, stateDir, roundMs, listen, stop });
+    const end = (repair: Repair) => {
+      repairs.push(repair);
+      options.ended?.(repair);
+    };
+    for (const repair of handling.choose(journal.repairs)) {
+      const entry = options.entries.find(({ id }) => id === repair.finding.check);
+      if (repair.machine !== identity || entry === undefined) {
+        const why =
+          entry === undefined
+            ? `expected a check ${repair.finding.check}, which this version does not have`
+            : `expected the machine it was made on (${repair.machine}), found ${identity}`;
+        end(unchanged(repair, 'refused', why));
+        continue;
+      }
+      // With it come the conditions that its steps rest on.
+      await entry.load();
+      const each = await options.show(`Looking at: ${repair.summary}`, async (listen): Promise<Known> => {
+        const looking = doing(listen, NEVER);
+        await waitForEnd(repair, known.bootId, looking);
+        return { repair, states: await assess(repair, looking), restarted: repair.boot !== known.bootId };
+      });
+      const refusal = handling.refuse(each);
+      if (refusal === undefined) {
+        open.push(each);
+      } else {
+        end(unchanged(repair, 'refused', refusal));
+      }
+    }
+    const answers = open.length === 0 ? [] : await handling.decide(open);
+    await options.minded(async (stop) => {
+      for (const [index, each] of open.entries()) {
+        const answer = answers[index] as Answer<Way>;
+        if (!answer.apply) {
+          end(unchanged(each.repair, answer.outcome, answer.reason));
+          continue;
+        }
+        const context = {
+          entry: options.entries.find(({ id }) => id === each.repair.finding.check) as CheckEntry,
+          rescueDir: options.rescueDir,
+          runId: options.runId,
+          version: options.version,
+          who: who(),
+          machine: identity,
+          boot: known.bootId,
+        };
+        const work = (listen: Listener) => handling.carryOut(each, answer.way, { ...context, ...doing(listen, stop) });
+        end(await options.show(each.repair.summary, work));
+      }
+    });
+    return { identity, unknown: [], repairs, missing: [] };
+  } finally {
+    journal.close();
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+function unchanged(repair: Journaled, outcome: Repair['outcome'], reason: string): Repair {
+  return { ...head(repair), outcome, reason, steps: repair.steps.map(notDone) };
+}
+
+/** A repair out of the journal as a result names it. */
+export function head({ finding, summary, steps, remains, risk, run }: Journaled): Omit<Repair, 'outcome' | 'reason' | 'steps'> {
+  return { finding, summary, plan: { steps, ...(remains !== undefined && { remains }) }, risk, run };
+}

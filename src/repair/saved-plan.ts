@@ -1,0 +1,159 @@
+/** `stdoctor.plan/1`: plans as a file that can be reviewed, mailed and approved. docs/schema/plan-1.schema.json */
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import * as v from 'valibot';
+import type { FindingResult } from '../engine/result.ts';
+import { messageOf, StdoctorError } from '../errors.ts';
+import { masked } from '../secrets.ts';
+import type { Steps } from './apply.ts';
+
+const SCHEMA = 'stdoctor.plan/1';
+const BYTES_AT_MOST = 16 * 1024 * 1024;
+
+/** On which machine and boot a plan was made, and until when it may be applied. Times are UTC, ISO 8601. */
+export interface Made {
+  version: string;
+  madeAt: string;
+  expiresAt: string;
+  target: { name: string; kind: string; via: string; identity: string; boot: string | null };
+}
+
+/** `altered`: its fingerprint was made of something else. */
+export type SavedPlan = FindingResult & { altered?: boolean };
+
+export interface SavedPlans extends Made {
+  plans: SavedPlan[];
+  /** What could not be told, as `check: why`. */
+  unknown: string[];
+}
+
+const name = v.union([v.string(), v.strictObject({ base64: v.pipe(v.string(), v.base64()) })]);
+type Word = v.InferOutput<typeof name> | { ref: string } | { join: Word[] };
+const word: v.GenericSchema<Word> = v.union([
+  name,
+  v.strictObject({ ref: v.string() }),
+  v.strictObject({ join: v.array(v.lazy(() => word)) }),
+]);
+const action = v.variant('kind', [
+  v.strictObject({ kind: v.literal('run'), argv: v.pipe(v.array(word), v.minLength(1)) }),
+  v.strictObject({ kind: v.literal('write'), path: name, content: v.string() }),
+]);
+const claims = v.array(v.strictObject({ is: v.string(), args: v.record(v.string(), v.unknown()) }));
+const risk = v.picklist(['safe', 'disruptive', 'data-loss']);
+const count = v.pipe(v.number(), v.minValue(0));
+const step = v.strictObject({
+  title: v.string(),
+  why: v.string(),
+  risk,
+  action,
+  guards: claims,
+  proof: claims,
+  patienceMs: v.optional(count),
+  limitMs: v.optional(count),
+  release: v.optional(action),
+  undo: v.union([v.strictObject({ none: v.string() }), v.strictObject({ action, proof: claims })]),
+});
+const subject = v.looseObject({ kind: v.string(), name, key: v.optional(v.string()) });
+const time = v.pipe(v.string(), v.isoTimestamp());
+const planFile = v.looseObject({
+  schema: v.literal(SCHEMA),
+  version: v.string(),
+  madeAt: time,
+  expiresAt: time,
+  target: v.looseObject({ name: v.string(), kind: v.string(), via: v.string(), identity: v.string(), boot: v.nullable(v.string()) }),
+  plans: v.array(
+    v.looseObject({
+      finding: v.looseObject({
+        id: v.pipe(v.string(), v.regex(/^[\w-]+-[0-9a-f]{8}$/)),
+        check: v.string(),
+        code: v.string(),
+        severity: v.picklist(['critical', 'warning', 'info']),
+        subject,
+        summary: v.string(),
+        data: v.unknown(),
+        evidence: v.array(v.object({ source: v.string(), at: v.string(), excerpt: v.string() })),
+        confidence: v.picklist(['certain', 'high', 'medium']),
+        cause: v.nullable(subject),
+      }),
+      state: v.picklist(['available', 'refused', 'none']),
+      risk: v.nullable(risk),
+      reason: v.nullable(v.string()),
+      fingerprint: v.nullable(v.string()),
+      steps: v.array(step),
+    }),
+  ),
+  unknown: v.array(v.string()),
+});
+
+export function plansToJson({ plans, unknown, ...made }: SavedPlans): string {
+  const document = { schema: SCHEMA, ...made, plans: plans.map(planToJson), unknown };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function planToJson({ finding, summary, plan, risk }: FindingResult) {
+  const { id, check, code, severity, subject, data, evidence, confidence, cause } = finding;
+  const about = {
+    id,
+    check,
+    code,
+    severity,
+    subject,
+    summary,
+    data: masked(data),
+    evidence: masked(evidence),
+    confidence,
+    cause: cause ?? null,
+  };
+  return plan === null || 'refused' in plan
+    ? { finding: about, state: plan === null ? 'none' : 'refused', risk, reason: plan?.refused ?? null, fingerprint: null, steps: [] }
+    : {
+        finding: about,
+        state: 'available',
+        risk,
+        reason: plan.remains ?? null,
+        fingerprint: fingerprintOf(finding.id, plan),
+        steps: plan.steps,
+      };
+}
+
+/** Of what the plan does and rests on, with the values it rests on: what was approved is what this was made of. */
+function fingerprintOf(id: string, plan: Steps): string {
+  const rests = plan.steps.map(({ title: _title, why: _why, ...essence }) => essence);
+  return `sha256:${createHash('sha256')
+    .update(JSON.stringify([id, rests]))
+    .digest('hex')}`;
+}
+
+/** Throws STD_BAD_PLAN, which says where it is wrong, what was found and what was expected. */
+export function loadPlans(path: string): SavedPlans {
+  const bad = (why: string, cause?: unknown) => new StdoctorError('STD_BAD_PLAN', `${path} is no plan file: ${why}`, { cause });
+  let read: unknown;
+  try {
+    const stat = statSync(path);
+    if (!stat.isFile() || stat.size > BYTES_AT_MOST) {
+      throw new Error(`expected a file of at most ${BYTES_AT_MOST} bytes`);
+    }
+    read = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw bad(messageOf(error), error);
+  }
+  const result = v.safeParse(planFile, read);
+  if (!result.success) {
+    const issue = result.issues[0];
+    throw bad(`${v.getDotPath(issue) ?? 'the whole'}: expected ${issue.expected ?? 'something else'}, found ${issue.received}`);
+  }
+  const { schema: _schema, plans, ...made } = result.output;
+  return { ...made, plans: plans.map(fromFile) } as SavedPlans;
+}
+
+function fromFile({ finding, state, risk, reason, fingerprint, steps }: v.InferOutput<typeof planFile>['plans'][number]): SavedPlan {
+  const { summary, cause, ...about } = finding;
+  const altered = state === 'available' && fingerprint !== fingerprintOf(finding.id, { steps } as Steps);
+  const plan =
+    state === 'available'
+      ? { steps, ...(reason !== null && { remains: reason }) }
+      : state === 'refused'
+        ? { refused: reason ?? 'refused' }
+        : null;
+  return { finding: { ...about, ...(cause !== null && { cause }) }, summary, plan, risk, altered } as SavedPlan;
+}
