@@ -2,7 +2,7 @@ import { Command } from '@oclif/core/command';
 import { checks } from '../checks/index.ts';
 import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
 import { invocation } from '../src/cli/invocation.ts';
-import { openConfig, openTarget } from '../src/cli/open.ts';
+import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { emit, outputsOf } from '../src/cli/outputs.ts';
 import { renderReport } from '../src/cli/render.ts';
 import { select } from '../src/cli/select.ts';
@@ -31,11 +31,11 @@ export default class Check extends Command {
       checks.map(({ id }) => id),
     );
     const { entries } = select(argv as string[], checks, config.skip);
-    const target = await openTarget(flags);
+    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
     const started = Date.now();
     const hardware = outputs.some(({ format }) => format === 'pretty');
     const { target: result } = await showWhile(`Asking ${target.name}`, process.stderr, (listen) =>
-      inspect(target, entries, { until: started + deadlineOf(flags.deadline, config.deadlineMs), listen, hardware }),
+      inspect(target, entries, { until: started + deadlineOf(flags.deadline, config.deadlineMs), listen, hardware, costly }),
     );
     const run = toRun(invocation.version, newRunId(), started, [result]);
     await emit(outputs, (format, stream) => renderReport(run, format, stream));

@@ -4,7 +4,7 @@ import { checks } from '../checks/index.ts';
 import { consentOf } from '../src/cli/consent.ts';
 import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
 import { fromHere, invocation } from '../src/cli/invocation.ts';
-import { openConfig, openTarget } from '../src/cli/open.ts';
+import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { outputsOf } from '../src/cli/outputs.ts';
 import { conclude, preparedStateDir, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
 import { select } from '../src/cli/select.ts';
@@ -55,7 +55,7 @@ export default class Fix extends Command {
     );
     const saved = flags.plan === undefined ? undefined : await openPlans(flags.plan);
     const { entries, findings } = select(wordsOf(argv as string[], saved), checks, config.skip, true);
-    const target = await openTarget(flags);
+    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
     const interactive = process.stdin.isTTY === true && flags.auto === undefined;
     const applies = target.act !== undefined && !flags['dry-run'] && (flags.auto !== undefined || interactive);
     const stateDir = applies ? await preparedStateDir(flags) : undefined;
@@ -65,6 +65,7 @@ export default class Fix extends Command {
     await withLock(stateDir, async (runId) => {
       const repaired = await repairFindings({
         target,
+        costly,
         entries,
         findings,
         ...(saved !== undefined && { saved }),

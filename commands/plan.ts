@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
 import { deadlineFlag, deadlineOf, durationOf, formatFlags, fromFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
 import { invocation } from '../src/cli/invocation.ts';
-import { openConfig, openTarget } from '../src/cli/open.ts';
+import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { emit, outputsOf } from '../src/cli/outputs.ts';
 import { select } from '../src/cli/select.ts';
 import { planFindings } from '../src/repair/planned.ts';
@@ -44,11 +44,11 @@ export default class Plan extends Command {
       checks.map(({ id }) => id),
     );
     const { entries, findings } = select(argv as string[], checks, config.skip, true);
-    const target = await openTarget(flags);
+    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
     const started = Date.now();
     const { saved, run, missing } = await showWhile(`Asking ${target.name}`, process.stderr, (listen) =>
       planFindings(
-        { target, entries, findings, until: started + deadlineOf(flags.deadline, config.deadlineMs), listen, validMs },
+        { target, costly, entries, findings, until: started + deadlineOf(flags.deadline, config.deadlineMs), listen, validMs },
         invocation.version,
       ),
     );

@@ -4,7 +4,7 @@ import { checks } from '../checks/index.ts';
 import { decideResume } from '../src/cli/decide.ts';
 import { deadlineFlag, deadlineOf, formatFlags, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
 import { fromHere, invocation } from '../src/cli/invocation.ts';
-import { openConfig, openTarget } from '../src/cli/open.ts';
+import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { outputsOf } from '../src/cli/outputs.ts';
 import { conclude, preparedStateDir, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
 import { minded } from '../src/cli/signals.ts';
@@ -35,13 +35,14 @@ export default class Resume extends Command {
       flags,
       checks.map(({ id }) => id),
     );
-    const target = await openTarget(flags);
+    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
     const stateDir = await preparedStateDir(flags);
     const talk = talkOf(outputs);
     const started = Date.now();
     await withLock(stateDir, async (runId) => {
       const resumed = await resumeRepairs({
         target,
+        costly,
         entries: checks,
         decide: decideResume({
           ...talk,

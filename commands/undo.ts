@@ -5,7 +5,7 @@ import { checks } from '../checks/index.ts';
 import { decideUndo } from '../src/cli/decide.ts';
 import { deadlineFlag, deadlineOf, formatFlags, outputFlag, stateFlags } from '../src/cli/flags.ts';
 import { invocation } from '../src/cli/invocation.ts';
-import { openConfig, openTarget } from '../src/cli/open.ts';
+import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { outputsOf } from '../src/cli/outputs.ts';
 import { conclude, preparedStateDir, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
 import { minded } from '../src/cli/signals.ts';
@@ -34,13 +34,14 @@ export default class Undo extends Command {
       flags,
       checks.map(({ id }) => id),
     );
-    const target = await openTarget(flags);
+    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
     const stateDir = await preparedStateDir(flags);
     const talk = talkOf(outputs);
     const started = Date.now();
     await withLock(stateDir, async (runId) => {
       const undone = await undoRun({
         target,
+        costly,
         entries: checks,
         run: args.run,
         decide: decideUndo({ ...talk, yes: flags.yes === true, interactive: process.stdin.isTTY === true }),

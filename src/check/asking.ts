@@ -38,10 +38,26 @@ export function* meanwhile<T, U>(part: Asking<T>, during: Asking<U>): Asking<[T,
   return (yield { wish: 'meanwhile', part, during }) as [T, U | undefined];
 }
 
+/** What JSON gives back as it was: no Map, no bytes, nothing undefined. `Json` alone would bar every interface. */
+type Stored<T> = Json | (object & { [K in keyof T]: T[K] extends Json ? T[K] : T[K] extends NoJson ? never : Stored<T[K]> });
+type NoJson = undefined | bigint | symbol | ((...args: never) => unknown);
+
 /** Gathered once for each target, round and arguments. */
-export function defineFact<A extends Json[], T>(id: string, gather: (...args: A) => Asking<T>) {
+export function defineFact<A extends Json[], T>(id: string, gather: (...args: A) => Asking<T>): (...args: A) => Asking<T>;
+/** A costly fact: while the answer of `stamp`, a cheap question, is the same, what an earlier round or run gathered stands. */
+export function defineFact<A extends Json[], T extends Stored<T>>(
+  id: string,
+  gather: (...args: A) => Asking<T>,
+  stamp: (...args: A) => Asking<string>,
+): (...args: A) => Asking<T>;
+export function defineFact<A extends Json[], T>(id: string, gather: (...args: A) => Asking<T>, stamp?: (...args: A) => Asking<string>) {
   return function* (...args: A): Asking<T> {
-    return (yield { wish: 'fact', key: `${id}${JSON.stringify(args)}`, gather: () => gather(...args) }) as T;
+    return (yield {
+      wish: 'fact',
+      key: `${id}${JSON.stringify(args)}`,
+      gather: () => gather(...args),
+      ...(stamp !== undefined && { stamp: () => stamp(...args) }),
+    }) as T;
   };
 }
 

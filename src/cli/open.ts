@@ -3,6 +3,7 @@
 import type { Target } from '../check/types.ts';
 import { type Config, DEFAULTS, loadConfig, usualConfigFiles } from '../config.ts';
 import { StdoctorError } from '../errors.ts';
+import type { CostlyFacts } from '../state/costly-facts.ts';
 import { stateDirPath } from '../state/state-dir.ts';
 import { assertAnswers, riskOnTheWay } from '../target/own-paths.ts';
 import { fromHere, invocation } from './invocation.ts';
@@ -42,6 +43,16 @@ export async function openConfig(flags: Flags, checkIds: readonly string[]): Pro
 export function openStateDir(flags: Flags): string | undefined {
   const uid = process.getuid?.() ?? -1;
   return stateDirPath(flags['state-dir'], { uid, env: process.env, from: invocation.from });
+}
+
+/** What earlier runs gathered at great cost; nothing of it for a recording. */
+export async function openFacts(flags: Flags): Promise<CostlyFacts | undefined> {
+  if (flags.from !== undefined) {
+    return undefined;
+  }
+  const stateDir = openStateDir(flags);
+  const { openCostlyFacts } = await import('../state/costly-facts.ts');
+  return openCostlyFacts(stateDir !== undefined && answersAtOnce(stateDir) ? stateDir : undefined, invocation.version);
 }
 
 export async function openTarget(flags: Flags): Promise<Target> {

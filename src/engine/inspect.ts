@@ -24,7 +24,7 @@ export interface InspectOptions {
   /** Ask for the hardware too: people like to see it, no check needs it. */
   hardware?: boolean;
   /** What was gathered at great cost before. A recording is made without. */
-  costly?: CostlyFacts;
+  costly?: CostlyFacts | undefined;
 }
 
 export interface Inspection {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { fakeTarget, said } from '../../test/fake-target.ts';
-import { all, ask, defineFact, meanwhile, outputOf, pause, read, run, Unknown } from '../check/asking.ts';
-import type { Answer, Asking, Probe } from '../check/types.ts';
+import { absent, fakeTarget, said, timedOut, wordsOf } from '../../test/fake-target.ts';
+import { all, ask, defineFact, expectOutput, meanwhile, NotHere, outputOf, pause, read, run, Unknown } from '../check/asking.ts';
+import type { Answer, Asking, Probe, Target } from '../check/types.ts';
+import type { CostlyFacts, Kept } from '../state/costly-facts.ts';
 import type { EngineEvent } from './events.ts';
 import { Round } from './round.ts';
 
@@ -269,6 +270,222 @@ describe('meanwhile', () => {
       return [first, yield* text('/waiting2')];
     };
     expect(await round.gather(meanwhile(text('/a'), sampled()))).toEqual(['x', ['x', 'x']]);
+  });
+});
+
+describe('costly facts', () => {
+  const MACHINE = '0123456789abcdef0123456789abcdef';
+  const AT = { at: '2026-11-03T09:00:00.000Z', ms: 1 };
+
+  /** A machine with a volume. Changing `says` changes the world. */
+  function volume(says: Record<string, Answer> = {}, via: Target['via'] = 'local') {
+    const world: Record<string, Answer> = {
+      'cat /etc/machine-id': said(`${MACHINE}\n`),
+      'cat /etc/os-release': said(''),
+      '/written': said('17'),
+      'verify v': said('clean', 1),
+      ...says,
+    };
+    return { says: world, target: fakeTarget((probe) => world[wordsOf(probe)], via) };
+  }
+
+  function memory(): CostlyFacts & { kept: Map<string, Kept> } {
+    const kept = new Map<string, Kept>();
+    return { kept, get: (key) => kept.get(key), put: (key, value) => void kept.set(key, value) };
+  }
+
+  const written = function* (): Asking<string> {
+    const probe: Probe = { kind: 'read', path: '/written' };
+    return expectOutput(probe, yield* ask(probe));
+  };
+  const verified = defineFact(
+    'test.verified',
+    function* (name: string): Asking<string> {
+      return outputOf(yield* run(['verify', name]));
+    },
+    written,
+  );
+  const times = (target: { asked: Probe[] }, words = 'verify v') => target.asked.filter((probe) => wordsOf(probe) === words).length;
+  const gather = <T>(part: Asking<T>, target: Target, costly?: CostlyFacts) => new Round(target, soon(), () => {}, costly).gather(part);
+
+  it('stand in the next round while their stamp is the same', async () => {
+    const { target, says } = volume();
+    const costly = memory();
+    expect(await gather(all([verified('v'), verified('v')]), target, costly)).toEqual(['clean', 'clean']);
+    says['verify v'] = said('damaged');
+    expect(await gather(verified('v'), target, costly)).toBe('clean');
+    expect(times(target)).toBe(1);
+    says['/written'] = said('18');
+    expect(await gather(verified('v'), target, costly)).toBe('damaged');
+    expect(await gather(verified('v'), target, costly)).toBe('damaged');
+    expect(times(target)).toBe(2);
+  });
+
+  it('stand for their arguments and their machine', async () => {
+    const { target, says } = volume({ 'verify w': said('another') });
+    const costly = memory();
+    expect(await gather(verified('v'), target, costly)).toBe('clean');
+    expect(await gather(verified('w'), target, costly)).toBe('another');
+    says['cat /etc/machine-id'] = said('f'.repeat(32));
+    says['verify v'] = said('on another machine');
+    expect(await gather(verified('v'), target, costly)).toBe('on another machine');
+    expect(costly.kept.size).toBe(3);
+  });
+
+  it('do not stand where it is not known which machine it is', async () => {
+    const { target } = volume({ 'cat /etc/machine-id': said('', 1) });
+    const costly = memory();
+    await gather(verified('v'), target, costly);
+    await gather(verified('v'), target, costly);
+    expect(times(target)).toBe(2);
+    expect(costly.kept.size).toBe(0);
+  });
+
+  it('are not kept where the world changed while they were gathered', async () => {
+    const { target, says } = volume();
+    const { ask } = target;
+    target.ask = async (probe, until) => {
+      const answer = await ask(probe, until);
+      if (wordsOf(probe) === 'verify v') {
+        says['/written'] = said('18');
+      }
+      return answer;
+    };
+    const costly = memory();
+    expect(await gather(verified('v'), target, costly)).toBe('clean');
+    expect(costly.kept.size).toBe(0);
+    expect(await gather(verified('v'), target, costly)).toBe('clean');
+    expect(costly.kept.size).toBe(1);
+  });
+
+  it.each<[string, () => Asking<string>]>([
+    ['could not be told', () => fails('no idea')],
+    [
+      'is of something that is not here',
+      // biome-ignore lint/correctness/useYield: it says so at once
+      function* () {
+        throw new NotHere('none');
+      },
+    ],
+    ['says nothing', () => text('/empty')],
+    ['rests on half an answer', () => text('/slow')],
+  ])('are gathered and not kept where the stamp %s', async (_, stamp) => {
+    const { target } = volume({ '/empty': said(''), '/slow': timedOut('17') });
+    const fact = defineFact('test.stamped', () => text('/written'), stamp);
+    const costly = memory();
+    expect(await gather(fact(), target, costly)).toBe('17');
+    expect(costly.kept.size).toBe(0);
+  });
+
+  it('are not kept where the stamp cannot be told any more', async () => {
+    const { target, says } = volume();
+    const costly = memory();
+    const fact = defineFact(
+      'test.last',
+      function* (): Asking<string> {
+        says['/written'] = absent();
+        return yield* text('/other');
+      },
+      written,
+    );
+    await gather(fact(), target, costly);
+    expect(costly.kept.size).toBe(0);
+  });
+
+  it('throw what is wrong with the stamp itself, and what they throw is not kept', async () => {
+    const { target } = volume();
+    const costly = memory();
+    const broken = defineFact(
+      'test.broken-stamp',
+      () => text('/written'),
+      (): Asking<string> => {
+        throw new TypeError('broken');
+      },
+    );
+    await expect(gather(broken(), target, costly)).rejects.toThrow(TypeError);
+    const unknown = defineFact('test.costly-unknown', (): Asking<string> => fails('no idea'), written);
+    await expect(gather(unknown(), target, costly)).rejects.toThrow(Unknown);
+    expect(costly.kept.size).toBe(0);
+  });
+
+  it.each<[string, string, Answer, number]>([
+    ['a file that is not there', '/more', absent(), 1],
+    ['a tool that is not installed', 'more', absent(), 0],
+    ['an error', '/more', { state: 'errno', errno: 5, ...AT }, 0],
+    ['a time-out', 'more', timedOut('clea'), 0],
+    ['a missing right', '/more', { state: 'denied', why: 'Permission denied', ...AT }, 0],
+    ['the deadline', 'more', { state: 'cut', why: 'the deadline of the run came first', ...AT }, 0],
+  ])('with %s', async (_, words, answer, kept) => {
+    const { target } = volume({ [words]: answer });
+    const more = () => (words.startsWith('/') ? read(words) : run([words]));
+    const inner = defineFact(
+      'test.inner',
+      function* (): Asking<string> {
+        const { state } = yield* more();
+        if (state === 'timed-out') {
+          throw new Unknown('too slow');
+        }
+        return state;
+      },
+      written,
+    );
+    // What another fact could not tell counts too, though this one goes on without.
+    const outer = defineFact(
+      'test.outer',
+      function* (): Asking<string> {
+        try {
+          return yield* inner();
+        } catch {
+          return 'went on';
+        }
+      },
+      written,
+    );
+    const costly = memory();
+    expect(await gather(outer(), target, costly)).toBe(answer.state === 'timed-out' ? 'went on' : answer.state);
+    expect(costly.kept.size).toBe(2 * kept);
+  });
+
+  it('ask anew what the round had asked before the stamp, but not what may hang', async () => {
+    let count = 0;
+    const { says } = volume();
+    const target = fakeTarget((probe) => says[wordsOf(probe)] ?? said(String(++count)));
+    const costly = memory();
+    const round = new Round(target, soon(), () => {}, costly);
+    const fact = defineFact('test.late', () => all([text('/a'), suspect()]), written);
+    const suspect = function* (): Asking<string> {
+      return outputOf(yield* run(['stat', '/m'], { suspect: true }));
+    };
+    expect(await round.gather(all([text('/a'), suspect()]))).toEqual(['1', '2']);
+    expect(await round.gather(fact())).toEqual([expect.not.stringMatching(/^1$/), '2']);
+    expect([...costly.kept.values()]).toEqual([{ stamp: '17', value: await round.gather(fact()) }]);
+    expect([times(target, '/a'), times(target, 'stat /m'), times(target, '/written')]).toEqual([2, 1, 2]);
+  });
+
+  it('are gathered from a recording as they are without a store, and no stamp is asked for', async () => {
+    const costly: CostlyFacts = { get: () => ({ stamp: '17', value: 'kept' }), put: () => expect.unreachable() };
+    const replayed = volume({}, 'recording').target;
+    expect(await gather(verified('v'), replayed, costly)).toBe('clean');
+    const live = volume().target;
+    expect(await gather(verified('v'), live)).toBe('clean');
+    for (const { asked } of [replayed, live]) {
+      expect(asked.map(wordsOf)).toEqual(['verify v']);
+    }
+    expect(await gather(verified('v'), volume().target, costly)).toBe('kept');
+  });
+
+  it('are values that JSON gives back as they were', () => {
+    interface Verified {
+      name: string;
+      blocks: number[];
+      why?: string;
+    }
+    defineFact('test.interface', (): Asking<Verified | null> => fails('never asked'), written);
+    // @ts-expect-error: a Map would come back as {}
+    defineFact('test.map', (): Asking<{ found: Map<string, Verified> }> => fails('never asked'), written);
+    // @ts-expect-error: undefined would not come back
+    defineFact('test.undefined', (): Asking<string | undefined> => fails('never asked'), written);
+    defineFact('test.any', (): Asking<Map<string, undefined>> => fails('never asked'));
   });
 });
 

@@ -1,22 +1,32 @@
 /** One round of asking a target: each probe and each fact at most once, all of it before a deadline. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sourceOf } from '../check/asking.ts';
-import type { Answer, Asking, Probe, Target, Wish } from '../check/types.ts';
+import { NotHere, sourceOf, Unknown } from '../check/asking.ts';
+import type { Answer, Asking, Json, Probe, Target, Wish } from '../check/types.ts';
+import { host } from '../facts/host.ts';
+import type { CostlyFacts } from '../state/costly-facts.ts';
 import { probeKey } from '../target/probe-key.ts';
 import type { Listener } from './events.ts';
+
+type FactWish = Extract<Wish, { wish: 'fact' }>;
 
 export class Round {
   readonly target: Target;
   readonly until: number;
   readonly #listen: Listener;
+  readonly #costly: CostlyFacts | undefined;
   readonly #answers = new Map<string, Promise<Answer>>();
   readonly #facts = new Map<string, Promise<unknown>>();
+  /** The round apart from which this one gathers. */
+  #around: Round | undefined;
+  /** Every question had its full answer. */
+  #whole = true;
 
-  /** until: milliseconds since the epoch. */
-  constructor(target: Target, until: number, listen: Listener = () => {}) {
+  /** until: milliseconds since the epoch. costly: what was gathered before, by this process or an earlier one. */
+  constructor(target: Target, until: number, listen: Listener = () => {}, costly?: CostlyFacts) {
     this.target = target;
     this.until = until;
     this.#listen = listen;
+    this.#costly = costly;
   }
 
   gather<T>(part: Asking<T>): Promise<T> {
@@ -49,7 +59,7 @@ export class Round {
       case 'meanwhile':
         return this.#meanwhile(wish.part, wish.during, stop);
       case 'fact':
-        return this.#fact(wish.key, wish.gather);
+        return this.#fact(wish);
     }
   }
 
@@ -57,16 +67,24 @@ export class Round {
     const key = probeKey(probe);
     let answer = this.#answers.get(key);
     if (answer === undefined) {
-      const slow = probe.kind === 'run';
-      if (slow) {
-        this.#listen({ type: 'asked', key, source: sourceOf(probe) });
-      }
-      answer = this.target.ask(probe, this.until);
+      answer = this.#put(probe, key);
       this.#answers.set(key, answer);
-      if (slow) {
-        void answer.then(({ ms }) => this.#listen({ type: 'answered', key, ms }));
-      }
     }
+    return answer;
+  }
+
+  async #put(probe: Probe, key: string): Promise<Answer> {
+    // What may hang is asked once, however many rounds are under way.
+    const around = probe.suspect ? this.#around : undefined;
+    const slow = probe.kind === 'run' && around === undefined;
+    if (slow) {
+      this.#listen({ type: 'asked', key, source: sourceOf(probe) });
+    }
+    const answer = await (around === undefined ? this.target.ask(probe, this.until) : around.#ask(probe));
+    if (slow) {
+      this.#listen({ type: 'answered', key, ms: answer.ms });
+    }
+    this.#whole &&= isFull(probe, answer);
     return answer;
   }
 
@@ -97,12 +115,65 @@ export class Round {
     return [value, beside];
   }
 
-  #fact(key: string, gather: () => Asking<unknown>): Promise<unknown> {
-    let fact = this.#facts.get(key);
+  #fact(wish: FactWish): Promise<unknown> {
+    let fact = this.#facts.get(wish.key);
     if (fact === undefined) {
-      fact = this.#drive(gather());
-      this.#facts.set(key, fact);
+      // A replay says what its recording says, and a recording holds the answers, not the stamp.
+      const costly = this.target.via === 'recording' ? undefined : this.#costly;
+      fact =
+        wish.stamp === undefined || costly === undefined
+          ? this.#drive(wish.gather())
+          : this.#costlyFact(wish.key, wish.gather, wish.stamp, costly);
+      this.#facts.set(wish.key, fact);
     }
     return fact;
   }
+
+  async #costlyFact(key: string, gather: FactWish['gather'], stamp: () => Asking<string>, costly: CostlyFacts): Promise<unknown> {
+    const { machineId } = await this.gather(host());
+    const before = await this.gather(stampOf(stamp));
+    if (machineId === null || before === undefined) {
+      return this.#drive(gather());
+    }
+    const name = `${machineId} ${this.target.via} ${key}`;
+    const kept = costly.get(name);
+    if (kept?.stamp === before) {
+      return kept.value;
+    }
+    // Answers that are older than the stamp would outlive this round under it.
+    const apart = this.#apart();
+    const value = await apart.gather(gather()).finally(() => {
+      this.#whole &&= apart.#whole;
+    });
+    const afterwards = this.#apart();
+    const after = await afterwards.gather(stampOf(stamp));
+    if (after === before && apart.#whole && afterwards.#whole) {
+      costly.put(name, { stamp: after, value: value as Json });
+    }
+    return value;
+  }
+
+  /** A round that remembers nothing of this one. */
+  #apart(): Round {
+    const round = new Round(this.target, this.until, this.#listen, this.#costly);
+    round.#around = this;
+    return round;
+  }
+}
+
+/** Undefined where it could not be told. Saying nothing is not telling either. */
+function* stampOf(stamp: () => Asking<string>): Asking<string | undefined> {
+  try {
+    return (yield* stamp()) || undefined;
+  } catch (error) {
+    if (error instanceof Unknown || error instanceof NotHere) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Not one that may be another the next time, though nothing changes: a time-out, a missing right, a tool to be installed. */
+function isFull(probe: Probe, { state }: Answer): boolean {
+  return state === 'ok' || (state === 'absent' && probe.kind !== 'run');
 }

@@ -1,9 +1,10 @@
 /** One act with the journal before and after it, and one proof with patience. What apply, resume and undo are made of. */
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { examine } from '../check/condition.ts';
 import type { Acted, Claim, ResolvedAction, Step, Target } from '../check/types.ts';
+import { makeDirectory } from '../directory.ts';
 import type { Listener } from '../engine/events.ts';
 import { Round } from '../engine/round.ts';
 import { messageOf } from '../errors.ts';
@@ -51,6 +52,8 @@ export interface DeedOptions {
   proof?: Claim[];
   undo?: Undo;
   limitMs?: number | undefined;
+  /** From here on it may have been done. */
+  begun?(): void;
 }
 
 /** Where the output of an act is kept. */
@@ -64,8 +67,9 @@ export async function carryOut(place: Place, deed: DeedOptions, doing: Doing): P
   const { journal, stateDir } = doing;
   const { run, plan } = place;
   const log = logOf(stateDir, place, step, of);
-  mkdirSync(join(stateDir, 'runs', run), { recursive: true, mode: 0o700 });
+  makeDirectory(join(stateDir, 'runs', run));
   journal.write(run, plan, { event: 'act', of, step, action, proof, ...(undo !== undefined && { undo }) });
+  deed.begun?.();
   const acted = await act(action, log, deed.limitMs, doing, (child) => journal.write(run, plan, { event: 'started', of, step, child }));
   if (!acted.running) {
     const { ok, code, why } = acted;

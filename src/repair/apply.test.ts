@@ -77,6 +77,7 @@ async function apply(options: { failing?: string; journalFailsAt?: Entry['event'
   const directory = scratch();
   const context: ApplyContext = {
     target,
+    costly: undefined,
     entry,
     journal,
     runId: 'r',

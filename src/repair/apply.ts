@@ -1,7 +1,7 @@
 /** Carries out one plan: looks again, then guards, journal, act and proof for each step. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Claim, Plan, Step } from '../check/types.ts';
+import { makeDirectory } from '../directory.ts';
 import { type CheckEntry, inspect } from '../engine/inspect.ts';
 import type { FindingResult } from '../engine/result.ts';
 import { messageOf, StdoctorError } from '../errors.ts';
@@ -9,12 +9,15 @@ import type { Closed, Who } from '../journal/entries.ts';
 import { type References, refersTo } from '../journal/references.ts';
 import { sameName, showName } from '../names.ts';
 import { masked } from '../secrets.ts';
+import type { CostlyFacts } from '../state/costly-facts.ts';
 import { carryOut, type Doing, examineAll, failureOf, giveBack, isUrgent, type Place, prove, resolveStep } from './acting.ts';
 import { sameSteps, whatChanged } from './changes.ts';
 import type { Repair, StepResult } from './result.ts';
 
 export interface ApplyContext extends Doing {
   entry: CheckEntry;
+  /** What earlier rounds gathered at great cost. */
+  costly: CostlyFacts | undefined;
   /** Where copies of data in danger are put; by default below the state directory. */
   rescueDir: string | undefined;
   runId: string;
@@ -71,7 +74,7 @@ export async function goThrough(
   which: readonly number[],
   references: References,
   begun: number[],
-  context: Doing & Pick<ApplyContext, 'entry'>,
+  context: Doing & Pick<ApplyContext, 'entry' | 'costly'>,
 ): Promise<Pick<Repair, 'outcome' | 'reason' | 'steps'>> {
   const { journal, stop } = context;
   const { steps } = plan;
@@ -149,9 +152,9 @@ export type Look =
 /** Is the fault still there? Gone only where the check could judge the subject, and nothing else is wrong with it. */
 export async function look(
   { finding: { id, subject } }: Pick<FindingResult, 'finding'>,
-  { target, entry, roundMs, listen }: Pick<ApplyContext, 'target' | 'entry' | 'roundMs' | 'listen'>,
+  { target, entry, costly, roundMs, listen }: Pick<ApplyContext, 'target' | 'entry' | 'costly' | 'roundMs' | 'listen'>,
 ): Promise<Look> {
-  const { target: result } = await inspect(target, [entry], { until: Date.now() + roundMs, listen });
+  const { target: result } = await inspect(target, [entry], { until: Date.now() + roundMs, listen, costly });
   const check = result.checks[0];
   const same = result.findings.find(({ finding }) => finding.id === id);
   if (same !== undefined) {
@@ -176,7 +179,7 @@ export async function look(
 function makeReferences(plan: Steps, { runId, stateDir, rescueDir }: ApplyContext): References {
   const rescue = rescueOf({ runId, stateDir, rescueDir });
   if (refersTo(plan.steps, 'rescue')) {
-    mkdirSync(rescue, { recursive: true, mode: 0o700 });
+    makeDirectory(rescue);
   }
   return { run: runId, state: stateDir, rescue };
 }
@@ -212,8 +215,8 @@ async function applyStep(
   }
 
   tell('acting');
-  begun.push(index);
-  const acted = await carryOut(place, { of: 'step', step: index, action, proof, undo, limitMs: step.limitMs }, doing);
+  const deed = { of: 'step', step: index, action, proof, undo, limitMs: step.limitMs, begun: () => begun.push(index) } as const;
+  const acted = await carryOut(place, deed, doing);
   const { code: exitCode, output } = acted;
   if (acted.running) {
     return end('failed', acted.why ?? null, { running: true, output });

@@ -6,6 +6,7 @@ import { Round } from '../engine/round.ts';
 import { host } from '../facts/host.ts';
 import type { Journaled } from '../journal/entries.ts';
 import { Journal } from '../journal/journal.ts';
+import type { CostlyFacts } from '../state/costly-facts.ts';
 import type { Doing } from './acting.ts';
 import { type ApplyContext, notDone } from './apply.ts';
 import { assess, type StepState, waitForEnd } from './assess.ts';
@@ -17,6 +18,7 @@ export interface JournalledOptions {
   entries: readonly CheckEntry[];
   runId: string;
   version: string;
+  costly: CostlyFacts | undefined;
   stateDir: string;
   rescueDir: string | undefined;
   roundMs: number;
@@ -91,6 +93,7 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
         }
         const context = {
           entry: options.entries.find(({ id }) => id === each.repair.finding.check) as CheckEntry,
+          costly: options.costly,
           rescueDir: options.rescueDir,
           runId: options.runId,
           version: options.version,

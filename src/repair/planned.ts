@@ -2,12 +2,15 @@ import type { Target } from '../check/types.ts';
 import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, inspect, newRunId } from '../engine/inspect.ts';
 import { host } from '../facts/host.ts';
+import type { CostlyFacts } from '../state/costly-facts.ts';
 import { unapplied, unknownOf } from './repair.ts';
 import type { Repair, RepairRun } from './result.ts';
 import type { SavedPlans } from './saved-plan.ts';
 
 export interface PlanOptions {
   target: Target;
+  /** What earlier runs gathered at great cost. */
+  costly: CostlyFacts | undefined;
   entries: readonly CheckEntry[];
   /** Ids of findings; empty means all. */
   findings: readonly string[];
@@ -19,11 +22,11 @@ export interface PlanOptions {
 
 /** The plans of what is found now, as a file and as a result. */
 export async function planFindings(
-  { target, entries, findings, until, validMs, listen }: PlanOptions,
+  { target, costly, entries, findings, until, validMs, listen }: PlanOptions,
   version: string,
 ): Promise<{ saved: SavedPlans; run: RepairRun; missing: string[] }> {
   const started = Date.now();
-  const { target: result, identity, round } = await inspect(target, entries, { until, listen });
+  const { target: result, identity, round } = await inspect(target, entries, { until, listen, costly });
   const { bootId, hostname } = await round.gather(host());
   const plans = result.findings.filter(({ finding }) => findings.length === 0 || findings.includes(finding.id));
   const unknown = result.checks.flatMap(unknownOf);

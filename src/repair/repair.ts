@@ -10,6 +10,7 @@ import type { Journaled, Who } from '../journal/entries.ts';
 import { isInterrupted } from '../journal/interrupted.ts';
 import { Journal } from '../journal/journal.ts';
 import { sameName, showName } from '../names.ts';
+import type { CostlyFacts } from '../state/costly-facts.ts';
 import { type ApplyContext, applyPlan, notDone } from './apply.ts';
 import { sameSteps, whatChanged } from './changes.ts';
 import type { Repair } from './result.ts';
@@ -39,6 +40,8 @@ export interface RepairOptions {
   ended?(repair: Repair): void;
   runId: string;
   version: string;
+  /** What earlier runs gathered at great cost. */
+  costly: CostlyFacts | undefined;
   /** Undefined where nothing will be applied. */
   stateDir: string | undefined;
   rescueDir: string | undefined;
@@ -64,7 +67,7 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
   const journal = stateDir === undefined ? undefined : new Journal(stateDir);
   try {
     const { target: result, round } = await options.show(`Asking ${target.name}`, (listen) =>
-      inspect(target, entries, { until: Date.now() + roundMs, listen }),
+      inspect(target, entries, { until: Date.now() + roundMs, listen, costly: options.costly }),
     );
     const { bootId } = await round.gather(host());
     const wanted = (options.saved?.plans ?? result.findings).filter(
@@ -170,6 +173,7 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
         target,
         entry: entries.find(({ id }) => id === finding.finding.check) as CheckEntry,
         journal: open,
+        costly: options.costly,
         runId: options.runId,
         version: options.version,
         stateDir: stateDir as string,

@@ -1,6 +1,7 @@
 /** Where stdoctor keeps what outlives a run. */
-import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { makeDirectory } from '../directory.ts';
 import { messageOf, StdoctorError } from '../errors.ts';
 
 export interface Place {
@@ -33,7 +34,7 @@ export function prepareStateDir(path: string | undefined, uid: number): string {
     throw new StdoctorError('STD_STATE_DIR', 'there is no place for the journal: HOME is not set');
   }
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path);
     const stat = statSync(path);
     if (stat.uid !== uid) {
       throw new Error(`it belongs to uid ${stat.uid}, expected uid ${uid}`);

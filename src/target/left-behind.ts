@@ -1,7 +1,8 @@
 /** Children that no signal ends, remembered on disk: the next run must not add one more. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../check/types.ts';
+import { makeDirectory } from '../directory.ts';
 import { isLeftBehind, type LeftBehind } from '../facts/left-behind.ts';
 import { isAlive } from './child.ts';
 
@@ -77,7 +78,7 @@ export class LeftBehindMemory {
       return;
     }
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      makeDirectory(this.#directory);
       const file = join(this.#directory, FILE);
       writeFileSync(`${file}.new`, JSON.stringify(children), { mode: 0o600 });
       renameSync(`${file}.new`, file);

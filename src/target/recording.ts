@@ -1,9 +1,10 @@
 /** Recordings on disk: one manifest and the longer outputs as files, in a directory or a .tar.gz of it. Untrusted when read. */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { create, list, type ReadEntry } from 'tar';
 import * as v from 'valibot';
 import type { Answer, Probe } from '../check/types.ts';
+import { makeDirectory } from '../directory.ts';
 import { messageOf, StdoctorError } from '../errors.ts';
 import { probeKey } from './probe-key.ts';
 
@@ -114,7 +115,7 @@ function readdirIfThere(path: string): string[] {
 
 function writeDirectory(recording: Recording, directory: string): void {
   // What it tells of a host is for its owner to hand on.
-  mkdirSync(join(directory, 'answers'), { recursive: true, mode: 0o700 });
+  makeDirectory(join(directory, 'answers'));
   const entries = recording.entries.map(({ probe, answer }, index) => {
     if (answer.state !== 'ok' && answer.state !== 'timed-out') {
       return { probe: JSON.parse(probeKey(probe)), answer };
