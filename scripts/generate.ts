@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AnyCheck, CheckMeta } from '../src/check/types.ts';
+import { select } from '../src/cli/select.ts';
 import { inspect, newRunId, toRun } from '../src/engine/inspect.ts';
 import { reportToText } from '../src/report/pretty.ts';
 import { loadRecording } from '../src/target/recording.ts';
@@ -79,7 +80,8 @@ function table(list: readonly CheckMeta[]): string {
 /** What the program prints about a recorded host. */
 async function demo(): Promise<string> {
   const started = Date.now();
-  const entries = checks.map((check) => ({ ...check.meta, load: async () => check }));
+  const all = checks.map((check) => ({ ...check.meta, load: async () => check }));
+  const { entries } = select([], all, []);
   const recorded = new ReplayTarget(await loadRecording(join(root, DEMO)));
   const { target } = await inspect(recorded, entries, { until: started + 60_000, hardware: true });
   const text = reportToText(toRun('', newRunId(), started, [target]));
