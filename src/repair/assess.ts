@@ -5,7 +5,7 @@ import { Round } from '../engine/round.ts';
 import { holdersOf } from '../facts/holders.ts';
 import { processOf } from '../facts/process.ts';
 import { deedOf, type Journaled } from '../journal/entries.ts';
-import { type Doing, examineAll, isUrgent, logOf, resolveStep } from './acting.ts';
+import { type Doing, examineAll, logOf, resolveStep } from './acting.ts';
 
 const LOOK_EVERY = 500;
 
@@ -86,11 +86,12 @@ function* writerOf(log: string): Asking<Child | undefined> {
   return found === undefined ? undefined : { pid: found.pid, startTime: found.startTime };
 }
 
-/** Until nothing of it runs any more, or somebody interrupts. True: nothing runs. */
+/** Waits until nothing of it runs any more, no longer than one round of asking. Returns what still runs then. */
 export async function waitForEnd(repair: Journaled, boot: string | null, doing: Doing): Promise<Child | undefined> {
+  const until = Date.now() + doing.roundMs;
   for (;;) {
     const child = await stillRunning(repair, boot, doing);
-    if (child === undefined || isUrgent(doing.stop)) {
+    if (child === undefined || Date.now() >= until) {
       return child;
     }
     doing.listen({ type: 'said', text: `waiting for process ${child.pid}, which an interrupted step left behind` });

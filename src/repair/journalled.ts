@@ -1,5 +1,5 @@
 /** What `resume` and `undo` share: repairs out of the journal, looked at on the host as it is now, and put before whoever decides. */
-import type { Target } from '../check/types.ts';
+import type { Child, Target } from '../check/types.ts';
 import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, identityOf } from '../engine/inspect.ts';
 import { Round } from '../engine/round.ts';
@@ -71,11 +71,16 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
       }
       // With it come the conditions that its steps rest on.
       await entry.load();
-      const each = await options.show(`Looking at: ${repair.summary}`, async (listen): Promise<Known> => {
+      const each = await options.show(`Looking at: ${repair.summary}`, async (listen): Promise<Known | Child> => {
         const looking = doing(listen, NEVER);
-        await waitForEnd(repair, known.bootId, looking);
-        return { repair, states: await assess(repair, looking), restarted: repair.boot !== known.bootId };
+        const running = await waitForEnd(repair, known.bootId, looking);
+        return running ?? { repair, states: await assess(repair, looking), restarted: repair.boot !== known.bootId };
       });
+      if ('pid' in each) {
+        const why = `a command of its interrupted step still runs as process ${each.pid}: do this again when that has ended, or wait longer with --deadline`;
+        end(unchanged(repair, 'planned', why));
+        continue;
+      }
       const refusal = handling.refuse(each);
       if (refusal === undefined) {
         open.push(each);
