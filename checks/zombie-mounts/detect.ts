@@ -1,10 +1,10 @@
 import type { Evidence, Found, Seen, Subject, Verdict } from '../../src/check/types.ts';
 import { ERRNO } from '../../src/facts/errno.ts';
 import { CONNECTIONS, connectionOf, type DaemonsOfMount, daemonsOf } from '../../src/facts/fuse.ts';
-import type { Holder } from '../../src/facts/holders.ts';
+import { type Holder, listHolders } from '../../src/facts/holders.ts';
 import { type LoopDevice, missingBytes } from '../../src/facts/loop.ts';
 import { isFuse, isPseudo, runtimeOf } from '../../src/facts/mount-kinds.ts';
-import type { Mount } from '../../src/facts/mountinfo.ts';
+import { type Mount, rootBeforeDeletion } from '../../src/facts/mountinfo.ts';
 import { isDead, judgedMounts, type Reach, sentenceOf } from '../../src/facts/reach.ts';
 import { fromByteString, type Name, printable, showName, toByteString } from '../../src/names.ts';
 import { deletedBinds, type ZombieFacts } from './facts.ts';
@@ -217,11 +217,7 @@ function fuseHung(
 }
 
 function xfsShutDown(mount: Mount, found: Reach & { state: 'errno' }, facts: ZombieFacts): ZombieFound {
-  // [  954.5] XFS (loop0): Corruption of in-memory data (0x8) detected at … Shutting down filesystem.
-  const name = toByteString(mount.source).replace(/^.*\//, '');
-  const lines = facts.shutdownLog?.lines.filter((line) => line.includes(`XFS (${name}): `)) ?? [];
-  const sinceMount = lines.slice(lines.findLastIndex((line) => line.includes('Mounting V')) + 1);
-  const said = sinceMount.findLast((line) => /shut ?down|Shutting down/i.test(line));
+  const said = facts.shutdowns.get(mount.device);
   const loop = facts.loops.loops.find(({ device }) => device === mount.device);
   const fault = loop !== undefined && missingBytes(loop) > 0;
   return {
@@ -233,7 +229,7 @@ function xfsShutDown(mount: Mount, found: Reach & { state: 'errno' }, facts: Zom
     evidence: [
       lineOf(mount, facts),
       quote(found.seen, `${found.line} (while statfs answers)`),
-      ...(said === undefined || facts.shutdownLog === undefined ? [] : [quote(facts.shutdownLog.seen, said)]),
+      ...(said === undefined ? [] : [said]),
       ...holderEvidence(mount, facts),
     ],
     ...(fault && { cause: { kind: 'loop', name: loop.node } }),
@@ -249,7 +245,7 @@ function bindSourceDeleted(mount: Mount, facts: ZombieFacts): ZombieFound {
     code: 'bind-source-deleted',
     severity: runtime !== undefined ? 'info' : isFile ? 'warning' : 'critical',
     subject: subjectOf(mount),
-    data: dataOf(mount, facts, { backing: fromByteString(toByteString(mount.root).slice(0, -'//deleted'.length)) }),
+    data: dataOf(mount, facts, { backing: rootBeforeDeletion(mount) }),
     confidence: 'certain',
     evidence: [
       lineOf(mount, facts),
@@ -343,9 +339,7 @@ function holderEvidence(mount: Mount, facts: ZombieFacts): Evidence[] {
   if (facts.holders === undefined || held.length === 0) {
     return [];
   }
-  return [
-    quote(facts.holders.seen, `held by ${held.map(({ pid, name, by }) => `${printable(name)} (pid ${pid}: ${by.join(', ')})`).join('; ')}`),
-  ];
+  return [quote(facts.holders.seen, `held by ${listHolders(held)}`)];
 }
 
 function quote(seen: Seen, excerpt: string): Evidence {

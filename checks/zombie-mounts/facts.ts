@@ -1,17 +1,17 @@
 /** Facts of this check alone: each asks only where there is something to ask about. */
 import { all, defineFact } from '../../src/check/asking.ts';
-import type { Asking, Facts } from '../../src/check/types.ts';
+import type { Asking, Evidence, Facts } from '../../src/check/types.ts';
 import { ERRNO } from '../../src/facts/errno.ts';
 import { type FuseDaemons, fuseDaemons } from '../../src/facts/fuse.ts';
 import { type Holders, holdersOf } from '../../src/facts/holders.ts';
-import { type KernelLog, kernelLog } from '../../src/facts/kernel-log.ts';
 import { type Looked, lookAt } from '../../src/facts/look.ts';
 import { mountedLoops } from '../../src/facts/loop.ts';
 import { isFuse, isPseudo } from '../../src/facts/mount-kinds.ts';
-import { isRootDeleted, type Mount, type MountTable, mountOf, mountTable } from '../../src/facts/mountinfo.ts';
+import { isRootDeleted, type Mount, type MountTable, mountOf, mountTable, rootBeforeDeletion } from '../../src/facts/mountinfo.ts';
 import { type Elsewhere, mountedElsewhere } from '../../src/facts/namespaces.ts';
 import { self } from '../../src/facts/process.ts';
 import { isDead, type Reach, reach } from '../../src/facts/reach.ts';
+import { xfsShutdown } from '../../src/facts/xfs.ts';
 import { fromByteString, type Name, toByteString } from '../../src/names.ts';
 
 const LIMIT = 2000;
@@ -70,7 +70,7 @@ function* bindSource(mount: Mount, table: MountTable): Asking<BindSource> {
 
 /** `/srv/a//deleted` on a device that is also mounted at `/` with root `/` was `/srv/a`. */
 function sourcePath(mount: Mount, table: MountTable): Name | undefined {
-  const inside = toByteString(mount.root).slice(0, -'//deleted'.length);
+  const inside = toByteString(rootBeforeDeletion(mount));
   for (const other of table.mounts) {
     const root = toByteString(other.root);
     if (
@@ -97,8 +97,11 @@ const shutdownMounts = defineFact('zombie-mounts.shutdown-mounts', function* ():
   return new Map(devices.map((device, index) => [device, found[index] as Elsewhere]));
 });
 
-const shutdownLog = defineFact('zombie-mounts.shutdown-log', function* (): Asking<KernelLog | undefined> {
-  return (yield* failingXfs()).length > 0 ? yield* kernelLog() : undefined;
+/** By device: what the kernel said when it shut an XFS down. */
+const shutdowns = defineFact('zombie-mounts.shutdowns', function* (): Asking<ReadonlyMap<string, Evidence>> {
+  const devices = [...new Set((yield* failingXfs()).map(({ device }) => device))];
+  const said = yield* all(devices.map((device) => xfsShutdown(device)));
+  return new Map(devices.flatMap((device, index) => (said[index] === undefined ? [] : [[device, said[index]]])));
 });
 
 function* failingXfs(): Asking<Mount[]> {
@@ -110,6 +113,6 @@ function* failingXfs(): Asking<Mount[]> {
   });
 }
 
-export const needs = { table: mountTable, reach, daemons, loops: mountedLoops, holders, bindSources, shutdownMounts, shutdownLog, self };
+export const needs = { table: mountTable, reach, daemons, loops: mountedLoops, holders, bindSources, shutdownMounts, shutdowns, self };
 
 export type ZombieFacts = Facts<typeof needs>;

@@ -2,6 +2,7 @@ import { defineCheck } from '../../src/check/define.ts';
 import { detect } from './detect.ts';
 import { needs } from './facts.ts';
 import { plan } from './plan.ts';
+import { tooMany } from './too-many.ts';
 
 export const check = defineCheck({
   meta: {
@@ -24,5 +25,6 @@ export const check = defineCheck({
   },
   needs,
   detect,
+  tooMany,
   plan,
 });

@@ -1,4 +1,4 @@
-import { all, defineFact, outputOf, read, run, seenAt, sourceOf, whyNot } from '../check/asking.ts';
+import { all, ask, defineFact, outputOf, read, run, seenAt, sourceOf, Unknown, whyNot } from '../check/asking.ts';
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
 import { fromByteString, type Name, toByteString } from '../names.ts';
@@ -25,12 +25,20 @@ export interface Waiting {
 }
 
 export function* waitingOn(connection: number, take: string): Asking<Waiting> {
-  const probe: Probe = { kind: 'read', path: `${CONNECTIONS}/${connection}/waiting`, take };
-  const answer = yield* read(probe.path, { take });
+  const probe = waitingProbe(connection, take);
+  const answer = yield* ask(probe);
   const text = outputOf(answer).trim();
   return /^\d+$/.test(text)
     ? { seen: seenAt(probe, answer), count: Number(text) }
     : { seen: seenAt(probe, answer), count: undefined, why: answer.state === 'ok' ? 'not a number' : whyNot(answer) };
+}
+
+/** A number and nothing else becomes part of a path: a claim may come from a file. */
+function waitingProbe(connection: number, take: string): Probe {
+  if (!Number.isSafeInteger(connection)) {
+    throw new Unknown(`${connection} is no FUSE connection`);
+  }
+  return { kind: 'read', path: `${CONNECTIONS}/${connection}/waiting`, take };
 }
 
 export interface FuseDaemons {
@@ -131,7 +139,7 @@ export const somebodyWaits = defineCondition('fuse-somebody-waits', function* (a
 
 /** The control files of FUSE can be read. */
 export const fusectlThere = defineCondition('fusectl-there', function* (args: { connection: number }): Asking<Holds> {
-  const probe: Probe = { kind: 'read', path: `${CONNECTIONS}/${args.connection}/waiting`, take: 'there' };
-  const answer = yield* read(probe.path, { take: 'there' });
+  const probe = waitingProbe(args.connection, 'there');
+  const answer = yield* ask(probe);
   return answer.state === 'ok' ? { holds: true } : { holds: false, expected: `${sourceOf(probe)} readable`, found: whyNot(answer) };
 });

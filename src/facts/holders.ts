@@ -1,7 +1,11 @@
 import { all, defineFact, outputOf, read, run } from '../check/asking.ts';
-import type { Answer, Asking, Seen } from '../check/types.ts';
-import { type Name, toByteString } from '../names.ts';
-import { procLinks } from './proc-links.ts';
+import { defineCondition } from '../check/condition.ts';
+import type { Answer, Asking, Holds, Seen } from '../check/types.ts';
+import { fromByteString, type Name, printable, showName, toByteString } from '../names.ts';
+import { isRootDeleted, mountTable, topAt } from './mountinfo.ts';
+import { type ProcLink, procLinks } from './proc-links.ts';
+
+const DELETED = ' (deleted)';
 
 export interface Holder {
   pid: number;
@@ -20,7 +24,12 @@ export interface Holders {
 
 /** Processes with their working directory, root, program or an open file on one of these mounts. Reads links only. */
 export const holdersOf = defineFact('holders', function* (points: Name[]): Asking<Holders> {
-  const found = yield* procLinks(points);
+  const table = yield* mountTable();
+  const marked = points.filter((point) => {
+    const top = topAt(table, point);
+    return top !== undefined && isRootDeleted(top);
+  });
+  const found = yield* procLinks([...points, ...marked.map((point) => fromByteString(toByteString(point) + DELETED))]);
   const names = new Map<number, string>();
   const pids = [...new Set(found.links.map(({ pid }) => pid))];
   const comms = yield* all(pids.map((pid) => read(`/proc/${pid}/comm`)));
@@ -28,12 +37,14 @@ export const holdersOf = defineFact('holders', function* (points: Name[]): Askin
     names.set(pid, outputOf(comms[index] as Answer).trimEnd());
   }
   const strangers = yield* otherNamespaces(pids);
+  const atRoot = yield* onDeletedRoot(marked, found.links);
   const byPoint = new Map<string, Holder[]>();
   for (const point of points.map(toByteString)) {
     const holders = new Map<number, Holder>();
     for (const link of found.links) {
       const target = toByteString(link.target);
-      if (strangers.has(link.pid) || (target !== point && !target.startsWith(`${point}/`))) {
+      const holds = target === point || target.startsWith(`${point}/`) || (target === point + DELETED && atRoot.has(link));
+      if (strangers.has(link.pid) || !holds) {
         continue;
       }
       const holder = holders.get(link.pid) ?? { pid: link.pid, name: names.get(link.pid) ?? '', by: [] };
@@ -43,6 +54,56 @@ export const holdersOf = defineFact('holders', function* (points: Name[]): Askin
     byPoint.set(point, [...holders.values()]);
   }
   return { seen: found.seen, byPoint, complete: found.complete, ...(found.why !== undefined && { why: found.why }) };
+});
+
+/**
+ * Of the links to the root of a bind mount of something deleted, which the kernel shows as `/mnt/x (deleted)`, those that
+ * really lead there. A directory may bear that name, or have been deleted at that path before: only the inode tells. It
+ * cannot be given out again while the mount stands.
+ */
+function* onDeletedRoot(points: Name[], links: readonly ProcLink[]): Asking<ReadonlySet<ProcLink>> {
+  const texts = new Map(points.map((point) => [toByteString(point) + DELETED, toByteString(point)]));
+  const candidates = links.filter(({ target }) => texts.has(toByteString(target)));
+  if (candidates.length === 0) {
+    return new Set();
+  }
+  const paths = [...points, ...candidates.map(pathOfLink)];
+  const answer = yield* run(['find', '-L', ...paths, '-maxdepth', '0', '-printf', '%D %i %p\\0'], { limitMs: 2000, suspect: true });
+  const inodes = new Map<string, string>();
+  for (const record of outputOf(answer).split('\0').slice(0, -1)) {
+    // 65024 2146467 /proc/3626/cwd
+    const [inode = ''] = /^\d+ \d+/.exec(record) ?? [];
+    inodes.set(record.slice(inode.length + 1), inode);
+  }
+  return new Set(
+    candidates.filter((link) => {
+      const inode = inodes.get(pathOfLink(link));
+      return inode !== undefined && inode !== '' && inode === inodes.get(texts.get(toByteString(link.target)) as string);
+    }),
+  );
+}
+
+function pathOfLink({ pid, by, descriptor }: ProcLink): string {
+  return `/proc/${pid}/${by === 'fd' ? `fd/${descriptor}` : by}`;
+}
+
+/** `bash (pid 12, cwd), sleep (pid 13, fd 0, fd 1)` */
+export function listHolders(holders: readonly Holder[]): string {
+  return holders.map(({ pid, name, by }) => `${printable(name)} (pid ${pid}, ${by.join(', ')})`).join(', ');
+}
+
+/**
+ * Something is mounted there, and no process is seen with its working directory, root, program or an open file on it.
+ * Whoever could not be looked at is no holder: this stands before `umount -c`, which says busy by itself and changes nothing.
+ */
+export const nobodySeenHolding = defineCondition('nobody-seen-holding', function* (args: { point: Name }): Asking<Holds> {
+  const expected = `nobody holding ${showName(args.point)}`;
+  if (topAt(yield* mountTable(), args.point) === undefined) {
+    return { holds: false, expected, found: 'nothing mounted there' };
+  }
+  const { byPoint } = yield* holdersOf([args.point]);
+  const found = listHolders(byPoint.get(toByteString(args.point)) ?? []);
+  return found === '' ? { holds: true } : { holds: false, expected, found };
 });
 
 /** Processes that mean another mount by the same path: those known to live in another mount namespace. */

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fakeTarget, said, timedOut } from '../../test/fake-target.ts';
 import { randomBytes, randomFrom, scratch } from '../../test/scratch.ts';
@@ -8,8 +8,9 @@ import type { Answer, Probe } from '../check/types.ts';
 import { Round } from '../engine/round.ts';
 import { fromByteString, type Name, toByteString, toBytes } from '../names.ts';
 import { viaXargs } from '../target/child.ts';
+import { LocalTarget } from '../target/local.ts';
 import { ERRNO } from './errno.ts';
-import { bulkArgv, hungAt, type Looked, lookAt, parseBulk, parseErrors, pathIs } from './look.ts';
+import { bulkArgv, emptyDirectory, fileIs, hungAt, type Looked, lookAt, nodeIs, parseBulk, parseErrors, pathIs } from './look.ts';
 
 const SEEN = { source: 'find', at: '' };
 
@@ -277,6 +278,74 @@ describe('lookAt', () => {
     const absent = pathIs({ path: '/1', type: 'absent' });
     expect((await new Round(finder([], ['/1']), Date.now() + 5000).gather(examine(absent))).holds).toBe(true);
     expect((await new Round(finder(['/1']), Date.now() + 5000).gather(examine(absent))).holds).toBe(false);
+  });
+
+  it('path-is says what is there instead', async () => {
+    const said = (wanted: string, hung: string[], failing: string[] = []) =>
+      new Round(finder(hung, failing), Date.now() + 5000).gather(examine(pathIs({ path: '/1', type: wanted })));
+    expect(await said('absent', [])).toEqual({ holds: false, expected: 'nothing at /1', found: 'a directory' });
+    expect(await said('f', [])).toEqual({ holds: false, expected: 'a file at /1', found: 'a directory' });
+    expect(await said('f', [], ['/1'])).toEqual({ holds: false, expected: 'a file at /1', found: 'nothing' });
+    expect(await said('f', ['/1'])).toMatchObject({ holds: false, found: 'no answer within 2 s' });
+  });
+});
+
+describe('what lies on this host', () => {
+  const round = () => new Round(new LocalTarget(undefined), Date.now() + 20_000);
+
+  it('empty-directory', async () => {
+    const directory = scratch();
+    mkdirSync(`${directory}/d`);
+    writeFileSync(`${directory}/f`, '');
+    const empty = (name: string) => round().gather(examine(emptyDirectory({ path: `${directory}${name}` })));
+    expect(await empty('/d')).toEqual({ holds: true });
+    expect(await empty('')).toMatchObject({ holds: false, found: 'a full one' });
+    expect(await empty('/f')).toMatchObject({ holds: false, found: 'a file' });
+    expect(await empty('/none')).toMatchObject({ holds: false, found: expect.stringContaining('No such file') });
+  });
+
+  it('file-is, until another one is renamed over it or it grows', async () => {
+    const path = `${scratch()}/f`;
+    writeFileSync(path, 'one');
+    const { dev, ino } = statSync(path);
+    const same = () => round().gather(examine(fileIs({ path, device: dev, inode: ino, size: 3 })));
+    expect(await same()).toEqual({ holds: true });
+    writeFileSync(path, 'more');
+    expect(await same()).toMatchObject({ holds: false, found: `inode ${ino} on device ${dev}, 4 bytes` });
+    writeFileSync(`${path}2`, 'two');
+    renameSync(`${path}2`, path);
+    expect(await same()).toMatchObject({ holds: false });
+    rmSync(path);
+    expect(await same()).toMatchObject({ holds: false, found: expect.stringContaining('No such file') });
+  });
+
+  it('node-is: not a file, not another kind of device, not nothing', async () => {
+    const node = (path: string, device = '1:3') => round().gather(examine(nodeIs({ node: path, device })));
+    expect(await node('/dev/null')).toEqual({
+      holds: false,
+      expected: '/dev/null to be block device 1:3',
+      found: 'character special file 1:3',
+    });
+    expect((await node('/proc/self/status')).holds).toBe(false);
+    expect(await node('/none')).toMatchObject({ holds: false, found: expect.stringContaining('No such file') });
+    expect((await node('')).holds).toBe(false);
+  });
+});
+
+describe('node-is', () => {
+  // LC_ALL=C stat -L -c '%F %t:%T' -- /dev/dm-26
+  it.each([
+    ['block special file fd:1a\n', true],
+    ['block special file fd:1b\n', false],
+    ['block special file fd:1a', false],
+    ['character special file fd:1a\n', false],
+    ['', false],
+  ])('%j: %s', async (out, holds) => {
+    const round = new Round(
+      fakeTarget(() => said(out)),
+      Date.now() + 5000,
+    );
+    expect((await round.gather(examine(nodeIs({ node: '/dev/mapper/vg-a', device: '253:26' })))).holds).toBe(holds);
   });
 });
 

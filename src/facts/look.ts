@@ -208,10 +208,87 @@ function chunks<T>(items: readonly T[], size: number): T[][] {
   return parts;
 }
 
+const TYPES: Readonly<Record<string, string>> = {
+  d: 'a directory',
+  f: 'a file',
+  l: 'a symbolic link',
+  b: 'a block device',
+  c: 'a character device',
+  p: 'a pipe',
+  s: 'a socket',
+};
+
 /** What lies at a path: `d`, `f`, … as find prints types, or `absent`. */
 export const pathIs = defineCondition('path-is', function* (args: { path: Name; type: string }): Asking<Holds> {
-  const looked = (yield* lookAt([args.path], 2000)).get(toByteString(args.path));
-  const absent = looked?.state === 'errno' && looked.errno === ERRNO.ENOENT;
-  const found = absent ? 'absent' : looked?.state === 'found' ? looked.type : 'what could not be looked at';
-  return found === args.type ? { holds: true } : { holds: false, expected: `${showName(args.path)}: ${args.type}`, found };
+  const looked = yield* lookAtOne(args.path);
+  const absent = looked.state === 'errno' && looked.errno === ERRNO.ENOENT;
+  if (absent ? args.type === 'absent' : looked.state === 'found' && looked.type === args.type) {
+    return { holds: true };
+  }
+  const wanted = args.type === 'absent' ? 'nothing' : (TYPES[args.type] ?? `type ${args.type}`);
+  return { holds: false, expected: `${wanted} at ${showName(args.path)}`, found: absent ? 'nothing' : describeLooked(looked) };
 });
+
+/** An empty directory lies at a path. */
+export const emptyDirectory = defineCondition('empty-directory', function* (args: { path: Name }): Asking<Holds> {
+  const looked = yield* lookAtOne(args.path);
+  const isDirectory = looked.state === 'found' && looked.type === 'd';
+  return isDirectory && looked.empty
+    ? { holds: true }
+    : {
+        holds: false,
+        expected: `an empty directory at ${showName(args.path)}`,
+        found: isDirectory ? 'a full one' : describeLooked(looked),
+      };
+});
+
+/** The file at a path is still this one, of this size. `device` is st_dev as stat prints it. */
+export const fileIs = defineCondition(
+  'file-is',
+  function* (args: { path: Name; device: number; inode: number; size: number }): Asking<Holds> {
+    const looked = yield* lookAtOne(args.path);
+    const isFile = looked.state === 'found' && looked.type === 'f';
+    if (isFile && looked.device === args.device && looked.inode === args.inode && looked.size === args.size) {
+      return { holds: true };
+    }
+    const expected = `${showName(args.path)} to be inode ${args.inode} on device ${args.device}, ${args.size} bytes`;
+    return {
+      holds: false,
+      expected,
+      found: isFile ? `inode ${looked.inode} on device ${looked.device}, ${looked.size} bytes` : describeLooked(looked),
+    };
+  },
+);
+
+/** A path, or what a link there leads to, is the node of this block device: `major:minor`, decimal. */
+export const nodeIs = defineCondition('node-is', function* (args: { node: Name; device: string }): Asking<Holds> {
+  const answer = yield* run(['stat', '-L', '-c', '%F %t:%T', '--', args.node], { limitMs: 2000, suspect: true });
+  // block special file fd:1a
+  const [, major, minor] = /^block special file ([0-9a-f]+):([0-9a-f]+)\n$/.exec(outputOf(answer)) ?? [];
+  const device = major === undefined || minor === undefined ? undefined : `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}`;
+  const expected = `${showName(args.node)} to be block device ${args.device}`;
+  if (answer.state !== 'ok' || answer.code !== 0) {
+    return { holds: false, expected, found: whyNot(answer) };
+  }
+  return device === args.device
+    ? { holds: true }
+    : { holds: false, expected, found: device === undefined ? outputOf(answer).trim() : `block device ${device}` };
+});
+
+export function* lookAtOne(path: Name): Asking<Looked> {
+  return (yield* lookAt([path], 2000)).get(toByteString(path)) as Looked;
+}
+
+/** What was learned, as a clause. */
+export function describeLooked(looked: Looked): string {
+  switch (looked.state) {
+    case 'found':
+      return TYPES[looked.type] ?? `something of type ${looked.type}`;
+    case 'errno':
+      return looked.line;
+    case 'silent':
+      return `no answer within ${looked.limitMs / 1000} s`;
+    case 'unknown':
+      return looked.why;
+  }
+}

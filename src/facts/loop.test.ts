@@ -4,7 +4,7 @@ import { examine } from '../check/condition.ts';
 import type { Answer, Probe } from '../check/types.ts';
 import { Round } from '../engine/round.ts';
 import { fromByteString, toByteString } from '../names.ts';
-import { type Loops, loopAttached, loopIs, missingBytes, mountedLoops, roomFor, sameBytes } from './loop.ts';
+import { claimLoop, type LoopDevice, type Loops, loopAttached, missingBytes, mountedLoops, roomFor, sameBytes } from './loop.ts';
 
 const ROOT = '1 0 254:0 / / rw - ext4 /dev/vda rw\n';
 const LOSETUP = 'losetup --list --json -O NAME,BACK-INO,BACK-MAJ:MIN';
@@ -80,7 +80,7 @@ describe('mountedLoops', () => {
         size: 1048576,
         autoclear: true,
         seen: expect.objectContaining({ source: '/sys/dev/block/7:0/loop/backing_file' }),
-        file: { state: 'found', size: 1048576, inode: 99 },
+        file: { state: 'found', size: 1048576, inode: 99, device: 65024 },
       },
     ]);
   });
@@ -242,27 +242,49 @@ describe('conditions', () => {
   const round = (more: Record<string, Answer> = {}) =>
     new Round(target({ ...world, files: { ...world.files, ...more } }), Date.now() + 5000);
 
-  it('loop-is', async () => {
-    const is = { device: '7:0', node: '/dev/loop0', backing: '/srv/a.img', deleted: false, size: 1048576 };
-    expect(await round().gather(examine(loopIs(is)))).toEqual({ holds: true });
-    for (const other of [{ device: '7:1' }, { node: '/dev/loop1' }, { backing: '/srv/b.img' }, { deleted: true }, { size: 1 }]) {
-      expect(await round().gather(examine(loopIs({ ...is, ...other })))).toMatchObject({ holds: false });
+  it('loop-is, mounted or not', async () => {
+    const is = { device: '7:0', node: '/dev/loop0', backing: '/srv/a.img', deleted: false, offset: 0, size: 1048576 } as LoopDevice;
+    expect(await round().gather(examine(claimLoop(is)))).toEqual({ holds: true });
+    const unmounted = new Round(target({ ...world, table: '' }), Date.now() + 5000);
+    expect(await unmounted.gather(examine(claimLoop(is)))).toEqual({ holds: true });
+    for (const other of [{ node: '/dev/loop1' }, { backing: '/srv/b.img' }, { deleted: true }, { size: 1 }, { offset: 512 }]) {
+      expect(await round().gather(examine(claimLoop({ ...is, ...other })))).toMatchObject({
+        holds: false,
+        found: '/dev/loop0, 1048576 bytes at 0 of /srv/a.img',
+      });
     }
+    expect(await round().gather(examine(claimLoop({ ...is, device: '7:1' })))).toMatchObject({
+      holds: false,
+      found: expect.stringContaining('/sys/dev/block/7:1'),
+    });
+    expect((await round().gather(examine(claimLoop({ ...is, device: '../../x' })))).holds).toBe(false);
   });
 
   it('loop-attached', async () => {
     expect((await round().gather(examine(loopAttached({ node: '/dev/loop0' })))).holds).toBe(true);
     expect((await round().gather(examine(loopAttached({ node: '/dev/loop1' })))).holds).toBe(false);
+    expect((await round().gather(examine(loopAttached({ node: '/dev/../loop0' })))).holds).toBe(false);
   });
 
   it('same-bytes', async () => {
-    const same = examine.bind(undefined, sameBytes({ a: '/a', b: '/b', bytes: 9 }));
-    expect((await round({ 'cmp -- /a /b': said('') }).gather(same())).holds).toBe(true);
-    expect(await round({ 'cmp -- /a /b': said('/a /b differ: byte 1, line 1\n', 1) }).gather(same())).toMatchObject({
+    const same = (bytes = 9) => examine(sameBytes({ a: '/dev/loop0', b: '/b', bytes }));
+    const look = (answer: Answer, b = 'f 9 98 65024 1') =>
+      target({ ...world, files: { 'cmp -- /dev/loop0 /b': answer }, found: { '/dev/loop0': 'b 0 97 6 1', '/b': b } });
+    const gather = (asked: ReturnType<typeof look>) => new Round(asked, Date.now() + 5000).gather(same());
+    expect(await gather(look(said('')))).toEqual({ holds: true });
+    expect(await gather(look(said('/a /b differ: byte 1, line 1\n', 1)))).toMatchObject({
       holds: false,
       found: '/a /b differ: byte 1, line 1: somebody may have written meanwhile',
     });
-    expect((await round({ 'cmp -- /a /b': timedOut() }).gather(same())).holds).toBe(false);
+    expect((await gather(look(timedOut()))).holds).toBe(false);
+    for (const [type, kind] of Object.entries({ c: 'a character device', p: 'a pipe', l: 'a symbolic link', d: 'a directory' })) {
+      const asked = look(said(''), `${type} 9 98 65024 1`);
+      expect(await gather(asked)).toMatchObject({ holds: false, found: `/b: ${kind}` });
+      expect(asked.asked.some((probe) => wordsOf(probe).startsWith('cmp'))).toBe(false);
+    }
+    const endless = look(said(''));
+    await new Round(endless, Date.now() + 5000).gather(same(1e18));
+    expect(endless.asked.at(-1)?.limitMs).toBeLessThan(2 ** 31);
   });
 
   it('room-for', async () => {

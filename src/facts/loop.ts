@@ -1,16 +1,18 @@
-import { all, defineFact, expectOutput, outputOf, read, run, seenAt, whyNot } from '../check/asking.ts';
+import { all, defineFact, expectOutput, outputOf, read, run, seenAt, Unknown, whyNot } from '../check/asking.ts';
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
-import { fromByteString, isBelow, type Name, showName, toByteString } from '../names.ts';
+import { fromByteString, isBelow, type Name, sameName, showName, toByteString } from '../names.ts';
 import { ERRNO } from './errno.ts';
 import { stillHung } from './left-behind.ts';
-import { type Looked, lookAt } from './look.ts';
+import { describeLooked, type Looked, lookAt, lookAtOne } from './look.ts';
 import { mayHang } from './mount-kinds.ts';
 import { type Mount, mountOf, mountTable } from './mountinfo.ts';
 
 const SECTOR = 512;
 const DELETED = ' (deleted)';
 const LIMIT = 2000;
+/** A timer's largest number of milliseconds is 24 days; nobody waits that long for a comparison. */
+const COMPARE_AT_MOST = 24 * 3600 * 1000;
 
 export interface LoopDevice {
   /** `major:minor` of what is mounted: the loop itself or a partition on it. */
@@ -27,7 +29,7 @@ export interface LoopDevice {
   autoclear: boolean;
   seen: Seen;
   /** The backing file as it is found at its path now. Gone: nothing, or another file, has the path that the kernel printed. */
-  file: { state: 'found'; size: number; inode: number } | { state: 'gone' } | { state: 'unknown'; why: string };
+  file: { state: 'found'; size: number; inode: number; device: number } | { state: 'gone' } | { state: 'unknown'; why: string };
 }
 
 export interface Loops {
@@ -39,7 +41,10 @@ export interface Loops {
 /** The loop devices below mounted file systems. */
 export const mountedLoops = defineFact('mounted-loops', function* (): Asking<Loops> {
   const table = yield* mountTable();
-  const devices = [...new Set(table.mounts.filter(isOnLoop).map(({ device }) => device))];
+  return yield* loopsOf([...new Set(table.mounts.filter(isOnLoop).map(({ device }) => device))]);
+});
+
+function* loopsOf(devices: string[]): Asking<Loops> {
   const read = yield* all(devices.map(readLoop));
   const loops = read.filter((loop): loop is LoopDevice => 'node' in loop);
   const unjudged = read.filter((loop): loop is { device: string; why: string } => 'why' in loop);
@@ -47,7 +52,7 @@ export const mountedLoops = defineFact('mounted-loops', function* (): Asking<Loo
   const files = yield* lookAtBacking(wanted.map(literalPath));
   const inodes = loops.some(({ deleted }) => deleted) ? yield* backingInodes() : new Map<string, BackingInode>();
   return { loops: loops.map((loop) => settle(loop, files.get(toByteString(literalPath(loop))), inodes.get(loop.node))), unjudged };
-});
+}
 
 /** 7 is the major number of loop devices; their partitions have others, but the name. */
 function isOnLoop(mount: Mount): boolean {
@@ -158,30 +163,21 @@ function settle(loop: LoopDevice, looked: Looked | undefined, inode: BackingInod
     }
     // A file of that very name with the loop's own inode: the marker is part of the name.
     return looked.inode === inode.inode && looked.device === inode.device
-      ? { ...loop, backing: literalPath(loop), deleted: false, file: { state: 'found', size: looked.size, inode: looked.inode } }
+      ? { ...loop, backing: literalPath(loop), deleted: false, file: asFound(looked) }
       : { ...loop, file: { state: 'gone' } };
   }
   if (looked?.state === 'found') {
-    return { ...loop, file: { state: 'found', size: looked.size, inode: looked.inode } };
+    return { ...loop, file: asFound(looked) };
   }
   if (loop.deleted && looked?.state === 'errno' && (looked.errno === ERRNO.ENOENT || looked.errno === ERRNO.ENOTDIR)) {
     return { ...loop, file: { state: 'gone' } };
   }
-  const why = looked === undefined ? 'it lies on an automount that is not asked' : `${showName(loop.backing)}: ${whySilent(looked)}`;
+  const why = looked === undefined ? 'it lies on an automount that is not asked' : `${showName(loop.backing)}: ${describeLooked(looked)}`;
   return { ...loop, file: { state: 'unknown', why } };
 }
 
-function whySilent(looked: Looked): string {
-  switch (looked.state) {
-    case 'errno':
-      return looked.line;
-    case 'silent':
-      return `no answer within ${looked.limitMs / 1000} s`;
-    case 'unknown':
-      return looked.why;
-    default:
-      return 'found';
-  }
+function asFound({ size, inode, device }: Looked & { state: 'found' }) {
+  return { state: 'found', size, inode, device } as const;
 }
 
 /** How many bytes the backing file lacks; 0 where it is long enough. sizelimit is already in the device's size. */
@@ -189,41 +185,65 @@ export function missingBytes(loop: LoopDevice): number {
   return loop.file.state === 'found' ? Math.max(0, loop.offset + loop.size - loop.file.size) : 0;
 }
 
-/** The loop device still stands on this file, deleted or not. */
-export const loopIs = defineCondition(
+/** The loop device, mounted or not, still shows this part of this file, deleted or not. */
+const loopIs = defineCondition(
   'loop-is',
-  function* (args: { device: string; node: string; backing: Name; deleted: boolean; size: number }): Asking<Holds> {
-    const { loops } = yield* mountedLoops();
-    const loop = loops.find(({ device, node }) => device === args.device && node === args.node);
-    const expected = `${args.node} of ${args.size} bytes on ${showName(args.backing)}${args.deleted ? DELETED : ''}`;
-    if (loop === undefined) {
-      return { holds: false, expected, found: 'no such mounted loop device' };
+  function* (args: { device: string; node: string; backing: Name; deleted: boolean; offset: number; size: number }): Asking<Holds> {
+    if (!/^\d+:\d+$/.test(args.device)) {
+      throw new Unknown(`${args.device} is no device number`);
     }
-    return toByteString(loop.backing) === toByteString(args.backing) && loop.deleted === args.deleted && loop.size === args.size
-      ? { holds: true }
-      : { holds: false, expected, found: `${loop.node} of ${loop.size} bytes on ${showName(loop.backing)}${loop.deleted ? DELETED : ''}` };
+    const { loops, unjudged } = yield* loopsOf([args.device]);
+    const [loop] = loops;
+    const expected = describe(args);
+    if (loop === undefined) {
+      return { holds: false, expected, found: unjudged[0]?.why ?? 'no such loop device' };
+    }
+    const sameFile = sameName(loop.backing, args.backing) && loop.deleted === args.deleted;
+    const same = sameFile && loop.node === args.node && loop.offset === args.offset && loop.size === args.size;
+    return same ? { holds: true } : { holds: false, expected, found: describe(loop) };
   },
 );
 
+export function claimLoop({ device, node, backing, deleted, offset, size }: LoopDevice) {
+  return loopIs({ device, node, backing, deleted, offset, size });
+}
+
+/** `/dev/loop0, 2048 bytes at 512 of /srv/a.img (deleted)` */
+function describe({ node, backing, deleted, offset, size }: Pick<LoopDevice, 'node' | 'backing' | 'deleted' | 'offset' | 'size'>): string {
+  return `${node}, ${size} bytes at ${offset} of ${showName(backing)}${deleted ? DELETED : ''}`;
+}
+
 /** The loop device is attached, mounted or not. */
 export const loopAttached = defineCondition('loop-attached', function* (args: { node: string }): Asking<Holds> {
-  const path = `/sys/block/${args.node.slice('/dev/'.length)}/loop/backing_file`;
-  const answer = yield* read(path);
+  const name = /^\/dev\/(loop\d+)$/.exec(args.node)?.[1];
+  if (name === undefined) {
+    throw new Unknown(`${args.node} is no loop device`);
+  }
+  const answer = yield* read(`/sys/block/${name}/loop/backing_file`);
   const attached = answer.state === 'ok' && /^\/.*\n$/s.test(outputOf(answer));
   return attached ? { holds: true } : { holds: false, expected: `${args.node} attached`, found: whyNot(answer) };
 });
 
-/** Byte for byte the same, where nobody writes meanwhile. Reads both to the end: the limit grows with the size. */
+/**
+ * Two files or block devices are byte for byte the same, where nobody writes meanwhile. Reads both to the end: the limit
+ * grows with the size. Nothing else is opened: some devices act on that alone.
+ */
 export const sameBytes = defineCondition('same-bytes', function* (args: { a: Name; b: Name; bytes: number }): Asking<Holds> {
-  const limitMs = 30_000 + Math.ceil(args.bytes / 20_000);
-  const probe: Probe & { kind: 'run' } = { kind: 'run', argv: ['cmp', '--', args.a, args.b] };
-  const answer = yield* run(probe.argv, { limitMs, suspect: true });
+  const expected = `${showName(args.a)} and ${showName(args.b)} to hold the same ${args.bytes} bytes`;
+  for (const path of [args.a, args.b]) {
+    const looked = yield* lookAtOne(path);
+    if (looked.state !== 'found' || (looked.type !== 'f' && looked.type !== 'b')) {
+      return { holds: false, expected, found: `${showName(path)}: ${describeLooked(looked)}` };
+    }
+  }
+  const limitMs = Math.min(30_000 + Math.ceil(args.bytes / 20_000), COMPARE_AT_MOST);
+  const answer = yield* run(['cmp', '--', args.a, args.b], { limitMs, suspect: true });
   if (answer.state === 'ok' && answer.code === 0) {
     return { holds: true };
   }
   const found =
     answer.state === 'ok' ? `${outputOf(answer).trim() || answer.err.trim()}: somebody may have written meanwhile` : whyNot(answer);
-  return { holds: false, expected: `${showName(args.a)} and ${showName(args.b)} hold the same ${args.bytes} bytes`, found };
+  return { holds: false, expected, found };
 });
 
 /** A directory does not lie on this device: what is written there goes on while the device is frozen. */

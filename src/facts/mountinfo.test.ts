@@ -7,6 +7,7 @@ import { Round } from '../engine/round.ts';
 import { fromByteString, toByteString } from '../names.ts';
 import {
   claimMount,
+  claimPathOn,
   isRootDeleted,
   type Mount,
   mountedAt,
@@ -16,6 +17,7 @@ import {
   optionList,
   optionValue,
   parseMountinfo,
+  rootBeforeDeletion,
   visibleMounts,
 } from './mountinfo.ts';
 
@@ -274,6 +276,7 @@ describe('options', () => {
   it('knows a deleted root by its double slash', () => {
     expect(isRootDeleted(one('9 1 0:9 /srv/a//deleted /a rw - ext4 x rw'))).toBe(true);
     expect(isRootDeleted(one('9 1 0:9 /srv/a/deleted /a rw - ext4 x rw'))).toBe(false);
+    expect(rootBeforeDeletion(one('9 1 0:9 /srv/a/deleted//deleted /a rw - ext4 x rw'))).toBe('/srv/a/deleted');
   });
 });
 
@@ -292,7 +295,11 @@ describe('mountTable and its conditions', () => {
   it('recognises the mount that was diagnosed', async () => {
     const [, below, top] = parseMountinfo(text) as [Mount, Mount, Mount];
     expect(await round().gather(examine(claimMount(top)))).toEqual({ holds: true });
-    expect(await round().gather(examine(claimMount(below)))).toMatchObject({ holds: false, found: 'another mount lies over it' });
+    expect(await round().gather(examine(claimMount(below)))).toEqual({
+      holds: false,
+      expected: 'mount 2 (ext4, b, device 8:2) at /m',
+      found: 'mount 3 (fuse.x, c, device 0:3) over it',
+    });
     for (const changed of [{ device: '0:4' }, { fstype: 'fuse.y' }, { source: 'd' }, { root: '/r' }, { point: '/n' }, { id: 9 }]) {
       expect(await round().gather(examine(claimMount({ ...top, ...changed })))).toMatchObject({ holds: false });
     }
@@ -306,9 +313,107 @@ describe('mountTable and its conditions', () => {
     expect(await round(said('')).gather(gone(4))).toMatchObject({ holds: false });
   });
 
+  it('names the mount then and the mount now', async () => {
+    const before = one('38 1 0:38 / /m rw - fuse.sshfs host:/x rw');
+    const now = (lines: string) => round(said(`1 0 8:1 / / rw - ext4 a rw\n${lines}`)).gather(examine(claimMount(before)));
+    const expected = 'mount 38 (fuse.sshfs, host:/x, device 0:38) at /m';
+    expect(await now('')).toEqual({ holds: false, expected, found: 'nothing mounted there' });
+    expect(await now('52 1 0:44 / /m rw - fuse.sshfs host:/x rw\n')).toMatchObject({
+      expected,
+      found: 'mount 52 (fuse.sshfs, host:/x, device 0:44) there',
+    });
+    expect(await now('38 1 0:38 / /moved rw - fuse.sshfs host:/x rw\n')).toMatchObject({
+      found: 'mount 38 (fuse.sshfs, host:/x, device 0:38) at /moved',
+    });
+    expect(await now('38 1 8:3 /sub /m rw - ext4 b rw\n')).toMatchObject({ found: 'mount 38 (ext4, b, device 8:3, root /sub) at /m' });
+    const deep = one('38 1 0:38 / /a/m rw - nfs h:/x rw');
+    const covered = `1 0 8:1 / / rw - ext4 a rw\n${deep.line}\n40 1 0:40 / /a rw - tmpfs t rw\n`;
+    expect(await round(said(covered)).gather(examine(claimMount(deep)))).toMatchObject({ found: 'another mount over the way there' });
+  });
+
   it('sees what is mounted on top', async () => {
-    const at = (fstype: string, source: string) => examine(mountedAt({ point: '/m', fstype, source, deleted: false }));
-    expect(await round().gather(at('fuse.x', 'c'))).toEqual({ holds: true });
-    expect(await round().gather(at('ext4', 'b'))).toMatchObject({ holds: false, found: 'c (fuse.x)' });
+    const top = { point: '/m', fstype: 'fuse.x', device: '0:3', root: '/', options: 'rw' };
+    const at = (changed: Partial<typeof top>) => examine(mountedAt({ ...top, ...changed }));
+    expect(await round().gather(at({}))).toEqual({ holds: true });
+    expect(await round().gather(at({ point: '/n' }))).toMatchObject({ holds: false, found: 'nothing mounted there' });
+    for (const changed of [{ fstype: 'ext4' }, { device: '8:2' }, { root: '/r' }, { options: 'ro' }]) {
+      expect(await round().gather(at(changed))).toMatchObject({ holds: false, found: 'mount 3 (fuse.x, c, device 0:3) there (rw)' });
+    }
+  });
+});
+
+describe('claimPathOn', () => {
+  const ROOT = '1 0 8:1 / / rw - ext4 /dev/sda1 rw\n';
+  const DEAD = '38 1 0:38 / /m rw - fuse.sshfs host:/x rw\n';
+  const later = (text: string, claim: ReturnType<typeof claimPathOn>) =>
+    new Round(
+      fakeTarget(() => said(text)),
+      Date.now() + 5000,
+    ).gather(examine(claim));
+  const without = (text: string, id: number) => {
+    const now = table(text);
+    const mount = now.mounts.find((each) => each.id === id) as Mount;
+    return claimPathOn(now, mount.point, mount);
+  };
+
+  it('holds once the mount is gone, and not before', async () => {
+    const claim = without(ROOT + DEAD, 38);
+    expect(await later(ROOT, claim)).toEqual({ holds: true });
+    expect(await later(ROOT + DEAD, claim)).toEqual({
+      holds: false,
+      expected: 'nothing mounted at /m',
+      found: 'mount 38 (fuse.sshfs, host:/x, device 0:38) at /m',
+    });
+    expect((await later('', claim)).holds).toBe(false);
+  });
+
+  it('does not hold where another mount took the place', async () => {
+    expect(await later(`${ROOT}52 1 0:44 / /m rw - fuse.sshfs host:/x rw\n`, without(ROOT + DEAD, 38))).toEqual({
+      holds: false,
+      expected: 'nothing mounted at /m',
+      found: 'mount 52 (fuse.sshfs, host:/x, device 0:44) at /m',
+    });
+  });
+
+  it('knows the mount below by what it is, under any id and anonymous device', async () => {
+    const claim = without(`${ROOT}30 1 0:30 / /m rw - autofs systemd-1 rw\n38 30 0:38 / /m rw - nfs h:/x rw\n`, 38);
+    expect(await later(`${ROOT}71 1 0:71 / /m rw - autofs systemd-1 rw\n`, claim)).toEqual({ holds: true });
+    expect(await later(`${ROOT}71 1 0:71 / /m rw - tmpfs systemd-1 rw\n`, claim)).toMatchObject({
+      expected: '/m on autofs of systemd-1',
+      found: 'mount 71 (tmpfs, systemd-1, device 0:71) at /m',
+    });
+    expect(await later(ROOT, claim)).toMatchObject({
+      expected: '/m on autofs of systemd-1',
+      found: 'mount 1 (ext4, /dev/sda1, device 8:1) at /',
+    });
+  });
+
+  it('is not fooled by a second one of the same kind', async () => {
+    const claim = without(`${ROOT}30 1 0:30 / /m rw - tmpfs t rw\n38 30 0:38 / /m rw - nfs h:/x rw\n`, 38);
+    const twice = `${ROOT}30 1 0:30 / /m rw - tmpfs t rw\n39 30 0:39 / /m rw - tmpfs t rw\n`;
+    expect(await later(twice, claim)).toEqual({ holds: false, expected: '1 mounts at /m', found: '2' });
+  });
+
+  it('sees a mount over the way there, and another disk under it', async () => {
+    const deep = `${ROOT}38 1 0:38 / /a/m rw - nfs h:/x rw\n`;
+    expect(await later(`${ROOT}40 1 0:40 / /a rw - tmpfs t rw\n`, without(deep, 38))).toEqual({
+      holds: false,
+      expected: '/a/m on ext4 of /dev/sda1',
+      found: 'mount 40 (tmpfs, t, device 0:40) at /a',
+    });
+    expect((await later('1 0 8:17 / / rw - ext4 /dev/sda1 rw\n', without(deep, 38))).holds).toBe(false);
+  });
+
+  it('knows a path that is no mount point', async () => {
+    const claim = claimPathOn(table(ROOT), '/srv/a');
+    expect(await later(ROOT + DEAD, claim)).toEqual({ holds: true });
+    expect(await later(`${ROOT}9 1 0:9 / /srv/a rw - tmpfs t rw\n`, claim)).toMatchObject({ expected: 'nothing mounted at /srv/a' });
+    expect((await later(`${ROOT}9 1 0:9 / /srv rw - tmpfs t rw\n`, claim)).holds).toBe(false);
+  });
+
+  it('holds where no listed mount stands for the path, then and now', async () => {
+    const claim = claimPathOn({ mounts: [], visible: new Set() }, '/a');
+    expect(await later('9 1 0:9 / /b rw - tmpfs t rw\n', claim)).toEqual({ holds: true });
+    expect((await later(ROOT, claim)).holds).toBe(false);
   });
 });

@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { defineFact, expectOutput, read, seenAt, Unknown } from '../check/asking.ts';
 import { defineCondition } from '../check/condition.ts';
-import type { Asking, Holds, Probe, Seen } from '../check/types.ts';
-import { fromByteString, type Name, showName, toByteString } from '../names.ts';
+import type { Asking, Claim, Holds, Json, Probe, Seen } from '../check/types.ts';
+import { fromByteString, type Name, sameName, showName, toByteString } from '../names.ts';
 
 /** One line of mountinfo, proc_pid_mountinfo(5). */
 export interface Mount {
@@ -162,6 +163,17 @@ export function optionValue(options: string, name: string): string | undefined {
     ?.slice(name.length + 1);
 }
 
+/** The visible mount whose mount point is this path. */
+export function topAt({ mounts, visible }: Pick<MountTable, 'mounts' | 'visible'>, point: Name): Mount | undefined {
+  return mounts.find((mount) => visible.has(mount.id) && sameName(mount.point, point));
+}
+
+/** `mount 38 (fuse.sshfs, host:/x, device 0:42)` */
+function describe({ id, ...mount }: Pick<Mount, 'id' | 'fstype' | 'source' | 'device' | 'root'>): string {
+  const root = sameName(mount.root, '/') ? '' : `, root ${showName(mount.root)}`;
+  return `mount ${id} (${mount.fstype}, ${showName(mount.source)}, device ${mount.device}${root})`;
+}
+
 /**
  * The mount at this path is the one that was diagnosed. The id alone does not say so: the kernel gives ids and
  * device numbers out again, and `mount --move` keeps the id.
@@ -171,23 +183,24 @@ const mountIs = defineCondition(
   function* (args: { id: number; point: Name; device: string; fstype: string; source: Name; root: Name }): Asking<Holds> {
     const table = yield* mountTable();
     const mount = table.mounts.find(({ id }) => id === args.id);
-    const expected = `mount ${args.id} (${args.fstype}, device ${args.device}) at ${showName(args.point)}`;
+    const top = topAt(table, args.point);
+    const expected = `${describe(args)} at ${showName(args.point)}`;
     if (mount === undefined) {
-      const other = table.mounts.filter((each) => toByteString(each.point) === toByteString(args.point));
-      const found = other.map((each) => `mount ${each.id} (${each.fstype}, device ${each.device})`).join(', ');
-      return { holds: false, expected, found: found === '' ? 'nothing is mounted there' : `${found} there` };
+      return { holds: false, expected, found: top === undefined ? 'nothing mounted there' : `${describe(top)} there` };
     }
     const same =
-      toByteString(mount.point) === toByteString(args.point) &&
+      sameName(mount.point, args.point) &&
       mount.device === args.device &&
       mount.fstype === args.fstype &&
-      toByteString(mount.source) === toByteString(args.source) &&
-      toByteString(mount.root) === toByteString(args.root);
+      sameName(mount.source, args.source) &&
+      sameName(mount.root, args.root);
     if (!same) {
-      const found = `mount ${mount.id} is ${mount.fstype}, device ${mount.device}, source ${showName(mount.source)}, at ${showName(mount.point)}`;
-      return { holds: false, expected, found };
+      return { holds: false, expected, found: `${describe(mount)} at ${showName(mount.point)}` };
     }
-    return table.visible.has(mount.id) ? { holds: true } : { holds: false, expected, found: 'another mount lies over it' };
+    if (table.visible.has(mount.id)) {
+      return { holds: true };
+    }
+    return { holds: false, expected, found: top === undefined ? 'another mount over the way there' : `${describe(top)} over it` };
   },
 );
 
@@ -199,33 +212,79 @@ export function claimMount(mount: Mount) {
 /** No mount of this id and device is left in this mount namespace. */
 export const mountGone = defineCondition('mount-gone', function* (args: { id: number; device: string; point: Name }): Asking<Holds> {
   const table = yield* mountTable();
-  const mount = table.mounts.find(
-    ({ id, device, point }) => id === args.id && device === args.device && toByteString(point) === toByteString(args.point),
-  );
+  const mount = table.mounts.find(({ id, device, point }) => id === args.id && device === args.device && sameName(point, args.point));
   if (mount === undefined) {
     return { holds: true };
   }
   return { holds: false, expected: `mount ${args.id} at ${showName(args.point)} gone from mountinfo`, found: 'still listed' };
 });
 
-/** The topmost mount at a path is of this device. */
+/** The topmost mount at a path shows this directory or file of this file system, with these options of its own. */
 export const mountedAt = defineCondition(
   'mounted-at',
-  function* (args: { point: Name; fstype: string; source: Name; deleted: boolean }): Asking<Holds> {
-    const table = yield* mountTable();
-    const here = table.mounts.find((mount) => table.visible.has(mount.id) && toByteString(mount.point) === toByteString(args.point));
-    const expected = `${showName(args.source)} (${args.fstype}) mounted at ${showName(args.point)}`;
+  function* (args: { point: Name; fstype: string; device: string; root: Name; options: string }): Asking<Holds> {
+    const here = topAt(yield* mountTable(), args.point);
+    const expected = `${showName(args.root)} of ${args.fstype}, device ${args.device}, mounted at ${showName(args.point)} (${args.options})`;
     if (here === undefined) {
-      return { holds: false, expected, found: 'nothing is mounted there' };
+      return { holds: false, expected, found: 'nothing mounted there' };
     }
-    const deleted = isRootDeleted(here);
-    return here.fstype === args.fstype && toByteString(here.source) === toByteString(args.source) && deleted === args.deleted
+    const same = here.fstype === args.fstype && here.device === args.device && sameName(here.root, args.root);
+    return same && here.options === args.options
       ? { holds: true }
-      : { holds: false, expected, found: `${showName(here.source)} (${here.fstype})${deleted ? ', of a deleted directory' : ''}` };
+      : { holds: false, expected, found: `${describe(here)} there (${here.options})` };
   },
 );
+
+/** What can be said of a mount that may be made again meanwhile: no id, and no device number where that is anonymous. */
+interface Ground {
+  [key: string]: Json;
+  point: Name;
+  fstype: string;
+  source: Name;
+  root: Name;
+  device: string | null;
+}
+
+/**
+ * A path leads onto this mount, and as many mounts as were expected lie at that very path: nothing was mounted there or
+ * over the way to it meanwhile. `on` is null where no mount that is listed stands for the path.
+ */
+const pathOn = defineCondition('path-on', function* (args: { path: Name; on: Ground | null; layers: number }): Asking<Holds> {
+  const table = yield* mountTable();
+  const found = mountOf(table, args.path);
+  const path = showName(args.path);
+  const layers = table.mounts.filter(({ point }) => sameName(point, args.path)).length;
+  const now = found === undefined ? null : groundOf(found);
+  if (layers === args.layers && isDeepStrictEqual(now, args.on)) {
+    return { holds: true };
+  }
+  if (isDeepStrictEqual(now, args.on)) {
+    return { holds: false, expected: `${args.layers} mounts at ${path}`, found: `${layers}` };
+  }
+  const nothing = args.layers === 0 && found !== undefined && sameName(found.point, args.path);
+  const ground = args.on === null ? 'no mount that is listed' : `${args.on.fstype} of ${showName(args.on.source)}`;
+  const expected = nothing ? `nothing mounted at ${path}` : `${path} on ${ground}`;
+  const where = found === undefined ? 'no mount that is listed' : `${describe(found)} at ${showName(found.point)}`;
+  return { holds: false, expected, found: where };
+});
+
+/** The path leads where it leads now; `without`: where it will once this mount at it is gone. */
+export function claimPathOn(table: Pick<MountTable, 'mounts' | 'visible'>, path: Name, without?: Mount): Claim {
+  const on = without === undefined ? mountOf(table, path) : table.mounts.find(({ id }) => id === without.parent);
+  const layers = table.mounts.filter((mount) => mount !== without && sameName(mount.point, path)).length;
+  return pathOn({ path, on: on === undefined ? null : groundOf(on), layers });
+}
+
+function groundOf({ point, fstype, source, root, device }: Mount): Ground {
+  return { point, fstype, source, root, device: device.startsWith('0:') ? null : device };
+}
 
 /** The kernel marks a bind of something unlinked with a double slash, which no real name can hold. */
 export function isRootDeleted(mount: Mount): boolean {
   return toByteString(mount.root).endsWith('//deleted');
+}
+
+/** `/srv/a` for the root `/srv/a//deleted`. */
+export function rootBeforeDeletion(mount: Mount): Name {
+  return fromByteString(toByteString(mount.root).replace(/\/\/deleted$/, ''));
 }

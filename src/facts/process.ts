@@ -17,6 +17,9 @@ export interface Process {
 
 /** undefined: no such process, or it may not be looked at. */
 export const processOf = defineFact('process', function* (pid: number): Asking<Process | undefined> {
+  if (!Number.isSafeInteger(pid)) {
+    return undefined;
+  }
   const [stat, status] = yield* all([read(`/proc/${pid}/stat`), read(`/proc/${pid}/status`)]);
   const parsed = parseStat(outputOf(stat as NonNullable<typeof stat>));
   if (parsed === undefined) {

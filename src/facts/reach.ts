@@ -2,14 +2,15 @@
 import { all, defineFact, meanwhile, pause, run, seenAt, Unknown, whyNot } from '../check/asking.ts';
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
-import { isBelow, type Name, sameName, showName, toByteString } from '../names.ts';
+import { isBelow, type Name, showName, toByteString } from '../names.ts';
 import { ERRNO, errnoAtEnd, errnoName } from './errno.ts';
 import { connectionOf, daemonsOf, fuseDaemons, onlyFor, waitingOn } from './fuse.ts';
 import { stillHung } from './left-behind.ts';
 import { type Looked, lookAt } from './look.ts';
 import { isFuse, isPseudo, mayHang, runtimeOf } from './mount-kinds.ts';
-import { type Mount, type MountTable, mountTable } from './mountinfo.ts';
+import { type Mount, type MountTable, mountTable, topAt } from './mountinfo.ts';
 import { self } from './process.ts';
+import { xfsShutdown } from './xfs.ts';
 
 export type Reach = { seen: Seen } & (
   | { state: 'answers'; lateMs?: number }
@@ -42,7 +43,7 @@ const LIMIT_LOCAL = 5000;
 const LIMIT_STOPPED = 1000;
 const SAMPLE_EVERY = 1500;
 const RETRY_AFTER = 1000;
-/** Errors that may be over a second later. Dead connections and stale handles do not come back. */
+/** Errors that may be over a second later, see `mayPass`. Dead connections and stale handles do not come back. */
 const PASSING: ReadonlySet<number> = new Set([ERRNO.EIO, ERRNO.ETIMEDOUT, ERRNO.EHOSTDOWN, ERRNO.EAGAIN, ERRNO.EINTR]);
 
 /** By mount id: each visible mount with storage behind it. Mounts of one superblock share the answer of one of them. */
@@ -118,7 +119,7 @@ function* settleLocal(mount: Mount, looked: Looked | undefined, retry = 0): Aski
   if (looked.call === 'readdir' && (looked.errno === ERRNO.EACCES || looked.errno === ERRNO.EPERM)) {
     return { state: 'answers', seen: looked.seen };
   }
-  if (PASSING.has(looked.errno) && retry < 2) {
+  if (retry < 2 && (yield* mayPass(mount, looked.errno))) {
     yield* pause(RETRY_AFTER);
     const again = yield* retried(mount.point, looked.call, retry + 1);
     return yield* settleLocal(mount, again, retry + 1);
@@ -126,6 +127,12 @@ function* settleLocal(mount: Mount, looked: Looked | undefined, retry = 0): Aski
   const statfs = yield* run(statfsArgv(mount.point), { limitMs: LIMIT_LOCAL, suspect: true });
   const statfsAnswers = statfs.state === 'ok' && statfs.code === 0;
   return { state: 'errno', call: looked.call, errno: looked.errno, line: looked.line, statfsAnswers, seen: looked.seen };
+}
+
+/** An XFS of which the kernel says that it has shut itself down fails until it is mounted anew. */
+function* mayPass(mount: Mount, errno: number): Asking<boolean> {
+  const settled = mount.fstype === 'xfs' && errno === ERRNO.EIO && (yield* xfsShutdown(mount.device)) !== undefined;
+  return PASSING.has(errno) && !settled;
 }
 
 /** The call that failed again, by a question of its own: the bulk question has its answer in this round. A listing follows a stat that now succeeds. */
@@ -266,7 +273,7 @@ function* askOne(
     // Its daemon has no statfs, and said so.
     return { state: 'answers', seen, ...(answer.ms > lateMs && { lateMs: answer.ms }) };
   }
-  if (PASSING.has(errno) && retry < 2) {
+  if (retry < 2 && (yield* mayPass(mount, errno))) {
     yield* pause(RETRY_AFTER);
     return yield* askOne(mount, call, argv, lateMs, limitMs, retry + 1);
   }
@@ -325,7 +332,7 @@ export function isDead(errno: number): boolean {
 /** One mount point alone, by the mount that is visible there. */
 function* reachAt(point: Name): Asking<Reach> {
   const table = yield* mountTable();
-  const mount = table.mounts.find((each) => table.visible.has(each.id) && sameName(each.point, point));
+  const mount = topAt(table, point);
   if (mount === undefined) {
     return { state: 'unknown', why: 'nothing is mounted there', seen: table.seen };
   }

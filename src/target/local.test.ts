@@ -2,6 +2,7 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratch } from '../../test/scratch.ts';
+import { outputOf } from '../check/asking.ts';
 import type { Answer, Child, Probe } from '../check/types.ts';
 import { fromByteString } from '../names.ts';
 import { LocalTarget } from './local.ts';
@@ -172,5 +173,13 @@ describe('act', () => {
       ok: false,
     });
     expect(readFileSync(join(directory, 'log'), 'utf8')).toContain('No such file');
+  });
+
+  it('reads by a child what could lead out of the files of the kernel', async () => {
+    const target = new LocalTarget(undefined);
+    const ownName = async (path: string) => outputOf(await target.ask({ kind: 'read', path }, Date.now() + 5000)).trim();
+    expect(await ownName('/proc/self/comm')).not.toBe('head');
+    expect(await ownName('/proc/../proc/self/comm')).toBe('head');
+    expect(await ownName('/proc/self/root/proc/self/comm')).toBe('head');
   });
 });

@@ -152,7 +152,7 @@ export class LocalTarget implements Target {
   async #read(probe: Probe & { kind: 'read' }, until: number): Promise<Outcome> {
     const path = toByteString(probe.path);
     const maxBytes = probe.maxBytes ?? 1024 * 1024;
-    if (!/^\/(proc|sys)\//.test(path) || path.endsWith('/cmdline')) {
+    if (!isKernelFile(path)) {
       const limit = probe.limitMs === undefined ? {} : { limitMs: probe.limitMs };
       const said = await this.#run({ kind: 'run', argv: ['head', '-c', String(maxBytes), '--', probe.path], ...limit }, until);
       return said.state === 'ok' && said.code !== 0 ? failedHead(showName(probe.path), said.err) : said;
@@ -202,6 +202,11 @@ export class LocalTarget implements Target {
       closeSync(output);
     }
   }
+}
+
+/** What the kernel answers by itself: not a command line, which waits for its process, and nothing that leads out of these trees. */
+function isKernelFile(path: string): boolean {
+  return /^\/(proc|sys)\//.test(path) && !/\/(\.\.|cmdline|root|cwd|exe|fd|map_files)(\/|$)/.test(path);
 }
 
 function notStarted(what: string, errno: string): Outcome {

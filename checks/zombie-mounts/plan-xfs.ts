@@ -1,0 +1,101 @@
+import type { Action, Claim, Plan } from '../../src/check/types.ts';
+import { ERRNO } from '../../src/facts/errno.ts';
+import { listHolders, nobodySeenHolding } from '../../src/facts/holders.ts';
+import { fileIs, nodeIs } from '../../src/facts/look.ts';
+import { claimLoop, type LoopDevice } from '../../src/facts/loop.ts';
+import { claimMount, claimPathOn, type Mount, optionList } from '../../src/facts/mountinfo.ts';
+import { notMountedElsewhere } from '../../src/facts/namespaces.ts';
+import { mountAnswers, mountFails } from '../../src/facts/reach.ts';
+import { showName } from '../../src/names.ts';
+import type { ZombieFacts } from './facts.ts';
+import { run, unmount, type ZombieFinding } from './steps.ts';
+
+export function planXfs({ data, cause }: ZombieFinding, mount: Mount, facts: ZombieFacts): Plan {
+  const loop = facts.loops.loops.find(({ device }) => device === mount.device);
+  if (loop?.deleted) {
+    return {
+      refused: `${loop.node} stands on a deleted file: unmounting would free its blocks, and the data with them. Make a rescue copy first`,
+    };
+  }
+  if (cause !== undefined) {
+    return { refused: `${showName(cause.name)} below it is at fault: a new mount would shut down again` };
+  }
+  if (data.alsoAt.length > 0) {
+    return { refused: `it is mounted at ${data.alsoAt.map(showName).join(', ')} too, and heals only when all of them are unmounted` };
+  }
+  if (data.holders.length > 0) {
+    return { refused: `${listHolders(data.holders)} would keep it busy: stop them first` };
+  }
+  const groups = new Set(mount.tags.filter((tag) => tag.startsWith('shared:')).map((tag) => tag.slice('shared:'.length)));
+  const stays = facts.shutdownMounts
+    .get(mount.device)
+    ?.mounts.filter(({ tags }) => !tags.some((tag) => groups.has(tag.replace(/^(shared|master):/, ''))));
+  if (stays !== undefined && stays.length > 0) {
+    return {
+      refused: `process ${stays.map(({ pid }) => pid).join(', ')} keeps it mounted in a mount namespace of its own: stop that first`,
+    };
+  }
+  const again = loop?.autoclear ? remountImage(mount, loop) : remountDevice(mount, loop);
+  if ('refused' in again) {
+    return again;
+  }
+  const fails = mountFails({ point: mount.point, errno: ERRNO.EIO });
+  return {
+    steps: [
+      unmount(
+        mount,
+        'disruptive',
+        'An XFS that shut itself down comes back only by a new mount, which replays its log.',
+        [claimMount(mount), fails, ...again.stands, nobodySeenHolding({ point: mount.point })],
+        'it is mounted again by the next step',
+      ),
+      {
+        title: `Mount ${showName(mount.source)} at ${showName(mount.point)} again`,
+        why: 'The kernel replays the log. If it refuses, nothing was changed on the disk: look with xfs_repair -n, and never use -L without a copy.',
+        risk: 'disruptive',
+        action: again.action,
+        guards: [claimPathOn(facts.table, mount.point, mount), notMountedElsewhere({ device: mount.device }), ...again.stands],
+        proof: [mountAnswers({ point: mount.point })],
+        patienceMs: 5000,
+        limitMs: 600_000,
+        undo: { none: 'it was shut down before: there is nothing to go back to' },
+      },
+    ],
+  };
+}
+
+/** How a file system is mounted again, and what must still be as it was for that. */
+interface Again {
+  action: Action;
+  stands: Claim[];
+}
+
+function remountDevice(mount: Mount, loop: LoopDevice | undefined): Again {
+  return {
+    action: run('mount', '-t', 'xfs', '-o', mountOptions(mount), mount.source, mount.point),
+    stands: [nodeIs({ node: mount.source, device: mount.device }), ...(loop === undefined ? [] : [claimLoop(loop)])],
+  };
+}
+
+/** The last unmount frees a loop device with autoclear: its image is mounted anew, with the same window. */
+function remountImage(mount: Mount, { node, backing, offset, size, file }: LoopDevice): Again | { refused: string } {
+  if (!mount.device.startsWith('7:')) {
+    return { refused: `it is a partition on ${node}, which its unmount frees: hold that with losetup, then unmount and mount it again` };
+  }
+  if (file.state !== 'found') {
+    return { refused: `its unmount frees the loop device, and ${showName(backing)}, its image, could not be looked at` };
+  }
+  const window = [...(offset > 0 ? [`offset=${offset}`] : []), ...(file.size > offset + size ? [`sizelimit=${size}`] : [])];
+  return {
+    action: run('mount', '-t', 'xfs', '-o', ['loop', ...window, mountOptions(mount)].join(','), backing, mount.point),
+    stands: [fileIs({ path: backing, device: file.device, inode: file.inode, size: file.size })],
+  };
+}
+
+/** Per-mount and superblock options together, as mount(8) takes them. attr2 is the only format left and deprecated as an option. */
+function mountOptions(mount: Mount): string {
+  const options = [...new Set([...optionList(mount.options), ...optionList(mount.superOptions)])].filter(
+    (option) => option !== 'attr2' && option !== 'rw',
+  );
+  return (options.includes('ro') ? options : ['rw', ...options]).join(',');
+}
