@@ -41,7 +41,7 @@ export function consentOf({ applies, auto, yes, say, paint, streams, rescue, why
     const wanted = await howMany();
     const answers: Consent[] = [];
     for (const offer of offers) {
-      answers.push(wanted === 'none' ? DECLINED : await ask(offer, wanted === 'all'));
+      answers.push(wanted === 'none' ? DECLINED : await ask(offer, wanted === 'all', wanted === 'some' && offers.length > 1));
     }
     return answers;
 
@@ -58,7 +58,12 @@ export function consentOf({ applies, auto, yes, say, paint, streams, rescue, why
     }
   };
 
-  async function ask({ finding: { finding, summary }, risk }: Offer, agreed: boolean): Promise<Consent> {
+  async function ask(offer: Offer, agreed: boolean, again: boolean): Promise<Consent> {
+    const { finding, summary } = offer.finding;
+    const { risk } = offer;
+    if (again) {
+      say(planToText(offer.finding, paint, rescue));
+    }
     const name = showName(finding.subject.name);
     const yesToIt =
       risk === 'data-loss'
