@@ -1,14 +1,24 @@
-import type { Claim, Plan, Step, Word } from '../../src/check/types.ts';
-import { ERRNO } from '../../src/facts/errno.ts';
-import { listHolders, nobodySeenHolding } from '../../src/facts/holders.ts';
-import { emptyDirectory, pathIs } from '../../src/facts/look.ts';
-import { sameBytes } from '../../src/facts/loop.ts';
-import { claimMount, claimPathOn, type Mount, mountedAt, rootBeforeDeletion } from '../../src/facts/mountinfo.ts';
-import { fromByteString, type Name, showName, toByteString } from '../../src/names.ts';
-import type { ZombieFacts } from './facts.ts';
-import { fileNameOf, run, unmount, type ZombieFinding } from './steps.ts';
+import type { Claim, Plan, Step, Word } from '../../../src/check/types.ts';
+import { ERRNO } from '../../../src/facts/errno.ts';
+import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
+import { emptyDirectory, pathIs } from '../../../src/facts/look.ts';
+import { sameBytes } from '../../../src/facts/loop.ts';
+import { claimMount, claimPathOn, type Mount, mountedAt, rootBeforeDeletion } from '../../../src/facts/mountinfo.ts';
+import { fromByteString, type Name, showName, toByteString } from '../../../src/names.ts';
+import type { ZombieFacts } from '../facts.ts';
+import { fileNameOf, type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
+import type { BindFound } from './detect.ts';
 
-export function planBind({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts): Plan {
+export function planBind(finding: MountFinding<BindFound>, facts: ZombieFacts): Plan {
+  const mount = mountOfFinding(finding, facts);
+  if ('refused' in mount) {
+    return mount;
+  }
+  const { data } = finding;
+  const refused = refuseTakingAway(mount, facts);
+  if (refused !== undefined) {
+    return refused;
+  }
   const found = facts.bindSources.get(mount.id);
   const shown = found?.mount;
   if (found?.path === undefined) {

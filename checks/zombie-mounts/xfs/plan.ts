@@ -1,16 +1,26 @@
-import type { Action, Claim, Plan } from '../../src/check/types.ts';
-import { ERRNO } from '../../src/facts/errno.ts';
-import { listHolders, nobodySeenHolding } from '../../src/facts/holders.ts';
-import { fileIs, nodeIs } from '../../src/facts/look.ts';
-import { claimLoop, type LoopDevice } from '../../src/facts/loop.ts';
-import { claimMount, claimPathOn, type Mount, optionList } from '../../src/facts/mountinfo.ts';
-import { notMountedElsewhere } from '../../src/facts/namespaces.ts';
-import { mountAnswers, mountFails } from '../../src/facts/reach.ts';
-import { showName } from '../../src/names.ts';
-import type { ZombieFacts } from './facts.ts';
-import { run, unmount, type ZombieFinding } from './steps.ts';
+import type { Action, Claim, Plan } from '../../../src/check/types.ts';
+import { ERRNO } from '../../../src/facts/errno.ts';
+import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
+import { fileIs, nodeIs } from '../../../src/facts/look.ts';
+import { claimLoop, type LoopDevice } from '../../../src/facts/loop.ts';
+import { claimMount, claimPathOn, type Mount, optionList } from '../../../src/facts/mountinfo.ts';
+import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
+import { mountAnswers, mountFails } from '../../../src/facts/reach.ts';
+import { showName } from '../../../src/names.ts';
+import type { ZombieFacts } from '../facts.ts';
+import { type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
+import type { XfsFound } from './detect.ts';
 
-export function planXfs({ data, cause }: ZombieFinding, mount: Mount, facts: ZombieFacts): Plan {
+export function planXfs(finding: MountFinding<XfsFound>, facts: ZombieFacts): Plan {
+  const mount = mountOfFinding(finding, facts);
+  if ('refused' in mount) {
+    return mount;
+  }
+  const { data, cause } = finding;
+  const refused = refuseTakingAway(mount, facts);
+  if (refused !== undefined) {
+    return refused;
+  }
   const loop = facts.loops.loops.find(({ device }) => device === mount.device);
   if (loop?.deleted) {
     return {

@@ -1,64 +1,33 @@
-import type { Plan, Step } from '../../src/check/types.ts';
-import { CONNECTIONS, connectionOf, fusectlThere, nobodyWaits, onlyFor, somebodyWaits } from '../../src/facts/fuse.ts';
-import { listHolders, nobodySeenHolding } from '../../src/facts/holders.ts';
-import { claimMount, type Mount } from '../../src/facts/mountinfo.ts';
-import { processIs } from '../../src/facts/process.ts';
-import { connectionDead, mountAnswers } from '../../src/facts/reach.ts';
-import { printable, showName } from '../../src/names.ts';
-import type { ZombieFacts } from './facts.ts';
-import { planBind } from './plan-bind.ts';
-import { planRescue } from './plan-rescue.ts';
-import { planXfs } from './plan-xfs.ts';
-import { gone, run, unmount, type ZombieFinding } from './steps.ts';
+import type { Plan, Step } from '../../../src/check/types.ts';
+import { CONNECTIONS, connectionOf, fusectlThere, nobodyWaits, onlyFor, somebodyWaits } from '../../../src/facts/fuse.ts';
+import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
+import { claimMount, type Mount } from '../../../src/facts/mountinfo.ts';
+import { processIs } from '../../../src/facts/process.ts';
+import { connectionDead, mountAnswers } from '../../../src/facts/reach.ts';
+import { printable, showName } from '../../../src/names.ts';
+import type { ZombieFacts } from '../facts.ts';
+import { gone, type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
+import type { FuseFound } from './detect.ts';
 
-const NEEDS_ROOT = 'it needs root: run stdoctor fix as root';
+type FuseFinding = MountFinding<FuseFound>;
+
 const DAEMON_GONE = 'the daemon is gone: mount it again';
 
-export function plan(finding: ZombieFinding, facts: ZombieFacts): Plan {
-  const mount = facts.table.mounts.find(({ id }) => id === finding.data.mountId);
-  if (mount === undefined) {
-    return { refused: 'the mount is no longer listed' };
+export function planFuse(finding: FuseFinding, facts: ZombieFacts): Plan {
+  const mount = mountOfFinding(finding, facts);
+  if ('refused' in mount) {
+    return mount;
   }
-  const refusal = refuse(finding, mount, facts);
-  if (refusal !== undefined) {
-    return { refused: refusal };
+  if (finding.code === 'fuse-stopped') {
+    return planStopped(finding, mount, facts);
   }
-  switch (finding.code) {
-    case 'fuse-dead':
-    case 'fuse-aborted':
-      return planDead(finding, mount, facts);
-    case 'fuse-stopped':
-      return planStopped(finding, mount, facts);
-    case 'fuse-hung':
-      return planHung(finding, mount);
-    case 'bind-source-deleted':
-      return planBind(finding, mount, facts);
-    case 'loop-backing-deleted':
-      return planRescue(finding, mount, facts);
-    case 'loop-backing-short':
-      return planNothing(finding);
-    case 'fs-shutdown-xfs':
-      return planXfs(finding, mount, facts);
-  }
+  // Who mounted it may unmount it, once it is dead.
+  const own = finding.code !== 'fuse-hung' && onlyFor(mount)?.uid === facts.self.uid;
+  const refused = refuseTakingAway(mount, facts, own);
+  return refused ?? (finding.code === 'fuse-hung' ? planHung(finding, mount) : planDead(finding, mount, facts));
 }
 
-/** What stands against any repair of this mount. */
-function refuse({ code, data }: ZombieFinding, mount: Mount, facts: ZombieFacts): string | undefined {
-  if (data.runtime !== null) {
-    return `${data.runtime} made this mount and minds it: repair it there`;
-  }
-  if (code === 'fuse-stopped' || code === 'loop-backing-short') {
-    return undefined;
-  }
-  const below = facts.table.mounts.filter(({ parent }) => parent === mount.id).map(({ point }) => showName(point));
-  if (below.length > 0 && code !== 'loop-backing-deleted') {
-    return `other mounts lie on it (${below.join(', ')}): unmount those first`;
-  }
-  const ownFuse = code.startsWith('fuse-') && onlyFor(mount)?.uid === facts.self.uid;
-  return facts.self.mayMount || (ownFuse && code !== 'fuse-hung') ? undefined : NEEDS_ROOT;
-}
-
-function planDead({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts): Plan {
+function planDead({ data }: FuseFinding, mount: Mount, facts: ZombieFacts): Plan {
   const guards = [claimMount(mount), connectionDead({ point: mount.point })];
   const proof = [gone(mount)];
   const unheld = [...guards, nobodySeenHolding({ point: mount.point })];
@@ -99,7 +68,7 @@ function planDead({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts): Pl
   };
 }
 
-function planStopped({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts): Plan {
+function planStopped({ data }: FuseFinding, mount: Mount, facts: ZombieFacts): Plan {
   const daemons = [...(facts.daemons?.byConnection.values() ?? []), facts.daemons?.unmapped.map(({ process }) => process) ?? []].flat();
   const stopped = data.daemons.map((pid) => daemons.find((process) => process.pid === pid)).filter((process) => process !== undefined);
   const traced = stopped.find(({ state, tracer }) => state === 't' || tracer !== 0);
@@ -125,7 +94,7 @@ function planStopped({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts):
   return { steps };
 }
 
-function planHung({ data, confidence }: ZombieFinding, mount: Mount): Plan {
+function planHung({ data, confidence }: FuseFinding, mount: Mount): Plan {
   const connection = connectionOf(mount);
   if (data.waiting === 0 && confidence !== 'medium') {
     const why =
@@ -165,10 +134,4 @@ function planHung({ data, confidence }: ZombieFinding, mount: Mount): Plan {
     DAEMON_GONE,
   );
   return { steps: [...(data.waiting === null ? [offerControl] : []), abort, { ...after, patienceMs: 5000 }] };
-}
-
-function planNothing({ data }: ZombieFinding): Plan {
-  return {
-    refused: `no command brings the ${data.missing} missing bytes back: growing ${data.backing === null ? 'the file' : showName(data.backing)} to its old size would put zeros there, not data. Restore the file from a backup, with the mount stopped`,
-  };
 }

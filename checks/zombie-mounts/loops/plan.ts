@@ -1,13 +1,26 @@
-import type { Claim, Plan, Step, Word } from '../../src/check/types.ts';
-import { listHolders } from '../../src/facts/holders.ts';
-import { pathIs } from '../../src/facts/look.ts';
-import { claimLoop, loopAttached, notOn, roomFor, sameBytes } from '../../src/facts/loop.ts';
-import { claimMount, type Mount } from '../../src/facts/mountinfo.ts';
-import { showName } from '../../src/names.ts';
-import type { ZombieFacts } from './facts.ts';
-import { fileNameOf, run, type ZombieFinding } from './steps.ts';
+import type { Claim, Plan, Step, Word } from '../../../src/check/types.ts';
+import { listHolders } from '../../../src/facts/holders.ts';
+import { pathIs } from '../../../src/facts/look.ts';
+import { claimLoop, loopAttached, notOn, roomFor, sameBytes } from '../../../src/facts/loop.ts';
+import { claimMount, type Mount } from '../../../src/facts/mountinfo.ts';
+import { showName } from '../../../src/names.ts';
+import type { ZombieFacts } from '../facts.ts';
+import { fileNameOf, type MountFinding, mountOfFinding, refuseWithoutRights, run } from '../steps.ts';
+import type { LoopFound } from './detect.ts';
 
-export function planRescue({ data }: ZombieFinding, mount: Mount, facts: ZombieFacts): Plan {
+export function planLoop(finding: MountFinding<LoopFound>, facts: ZombieFacts): Plan {
+  const mount = mountOfFinding(finding, facts);
+  if ('refused' in mount) {
+    return mount;
+  }
+  return finding.code === 'loop-backing-short' ? planNothing(finding) : planRescue(finding, mount, facts);
+}
+
+function planRescue({ data }: MountFinding<LoopFound>, mount: Mount, facts: ZombieFacts): Plan {
+  const refused = refuseWithoutRights(facts);
+  if (refused !== undefined) {
+    return refused;
+  }
   const loop = facts.loops.loops.find(({ device }) => device === mount.device);
   if (loop === undefined) {
     return { refused: 'the loop device is no longer there' };
@@ -52,5 +65,11 @@ export function planRescue({ data }: ZombieFinding, mount: Mount, facts: ZombieF
   return {
     steps: [data.holders.length > 0 ? freeze : flush, rescue],
     remains: `The copy is {rescue}/${fileNameOf(loop.backing)}. ${showName(mount.point)} still stands on the deleted file: leave it mounted until the copy has been put in its place.`,
+  };
+}
+
+function planNothing({ data }: MountFinding<LoopFound>): Plan {
+  return {
+    refused: `no command brings the ${data.missing} missing bytes back: growing ${data.backing === null ? 'the file' : showName(data.backing)} to its old size would put zeros there, not data. Restore the file from a backup, with the mount stopped`,
   };
 }
