@@ -1,18 +1,23 @@
 /** Questions to a person. The only place that knows enquirer. */
 import { PassThrough } from 'node:stream';
+import { styleText } from 'node:util';
 import { StdoctorError } from '../errors.ts';
 
 const CTRL_C = 0x03;
 const CTRL_D = 0x04;
 const SHOW_CURSOR = '\u001b[?25h\n';
+/** From the cursor on. */
+const CLEAR_REST = '\u001b[J';
 
 export interface Streams {
   stdin: NodeJS.ReadStream;
   stdout: NodeJS.WriteStream;
 }
 
+/** True for y and yes. Not with enquirer's confirm, which ends at the y: the Enter after it would answer the next question. */
 export async function confirm(message: string, streams: Streams): Promise<boolean> {
-  return (await ask({ type: 'confirm', name: 'answer', message, initial: false }, streams)) === true;
+  const answer = await ask({ type: 'input', name: 'answer', message: `${message} (y/N)` }, streams);
+  return typeof answer === 'string' && /^y(es)?$/i.test(answer.trim());
 }
 
 /** True where exactly this text was typed. */
@@ -26,24 +31,34 @@ export async function choose<C extends string>(
   choices: readonly { name: C; message: string }[],
   streams: Streams,
 ): Promise<C | undefined> {
-  return (await ask({ type: 'select', name: 'answer', message, choices: [...choices] }, streams)) as C | undefined;
+  return (await ask({ type: 'select', name: 'answer', message, choices: [...choices], footer }, streams)) as C | undefined;
+}
+
+/** What Enter would take, in words: a pointer and a colour are not read out. */
+function footer(this: { focused?: { message: string } }): string {
+  return `Up and down move, Enter takes: ${this.focused?.message ?? ''}`;
 }
 
 type Question =
-  | { type: 'confirm'; name: 'answer'; message: string; initial: boolean }
   | { type: 'input'; name: 'answer'; message: string }
-  | { type: 'select'; name: 'answer'; message: string; choices: { name: string; message: string }[] };
+  | { type: 'select'; name: 'answer'; message: string; choices: { name: string; message: string }[]; footer: typeof footer };
 
 /** undefined at the end of input. */
 async function ask(question: Question, { stdin, stdout }: Streams): Promise<unknown> {
   const { default: enquirer } = await import('enquirer');
   const keys = new Keys(stdin);
   try {
-    const options = { ...question, stdin: keys as unknown as NodeJS.ReadStream, stdout };
+    const colours = styleText('red', 'x', { stream: stdout }) !== 'x';
+    const options = { ...question, styles: { enabled: colours }, stdin: keys as unknown as NodeJS.ReadStream, stdout };
     const answer = enquirer.prompt<{ answer: unknown }>(options).then((given) => given.answer);
     const end = await Promise.race([answer.then((value) => ({ value })), keys.ended]);
-    if (end === 'interrupted') {
-      throw new StdoctorError('STD_INTERRUPTED', 'interrupted at the question; nothing was done after it');
+    if (typeof end === 'string') {
+      // The choices that stand below the cursor; an answer takes them away itself.
+      stdout.write(CLEAR_REST);
+    }
+    if (end === 'interrupted' || end === 'gone') {
+      const why = end === 'gone' ? 'the terminal went away' : 'interrupted';
+      throw new StdoctorError('STD_INTERRUPTED', `${why} at the question; nothing was done after it`);
     }
     return end === 'end of input' ? undefined : end.value;
   } finally {
@@ -58,7 +73,7 @@ async function ask(question: Question, { stdin, stdout }: Streams): Promise<unkn
  */
 class Keys extends PassThrough {
   readonly isTTY = true;
-  readonly ended: Promise<'interrupted' | 'end of input'>;
+  readonly ended: Promise<'interrupted' | 'end of input' | 'gone'>;
   readonly #stdin: NodeJS.ReadStream;
   #stop: () => void = () => {};
 
@@ -75,8 +90,9 @@ class Keys extends PassThrough {
           this.write(chunk);
         }
       };
-      const onEnd = () => done('end of input');
-      stdin.on('data', onData).once('end', onEnd).once('close', onEnd).once('error', onEnd);
+      const onEnd = () => done('gone');
+      // An earlier question has paused it.
+      stdin.on('data', onData).once('end', onEnd).once('close', onEnd).once('error', onEnd).resume();
       this.#stop = () => stdin.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd).pause();
     });
   }
@@ -89,7 +105,11 @@ class Keys extends PassThrough {
   close(): void {
     this.#stop();
     if (!this.#stdin.destroyed) {
-      this.#stdin.setRawMode(false);
+      try {
+        this.#stdin.setRawMode(false);
+      } catch {
+        // The terminal is gone.
+      }
     }
   }
 }
