@@ -1,11 +1,12 @@
 /** What the parts of this check have in common: what is told of a mount, and how a part is put together. */
 import type { Evidence, Finding, Found, Plan, Seen, Subject } from '../../src/check/types.ts';
 import { connectionOf } from '../../src/facts/fuse.ts';
-import { type Holder, listHolders } from '../../src/facts/holders.ts';
+import { describeHolders, type Holder } from '../../src/facts/holders.ts';
+import { type KernelHolder, listKernelHolders } from '../../src/facts/kernel-holders.ts';
 import { isFuse, runtimeOf } from '../../src/facts/mount-kinds.ts';
 import type { Mount } from '../../src/facts/mountinfo.ts';
-import { type Reach, sentenceOf } from '../../src/facts/reach.ts';
-import { fromByteString, type Name, showName, toByteString } from '../../src/names.ts';
+import { judgedMounts, type Reach, sentenceOf } from '../../src/facts/reach.ts';
+import { fromByteString, type Name, sameName, showName, toByteString } from '../../src/names.ts';
 import type { ZombieFacts } from './facts.ts';
 
 /** What reports and plans may know of the mount. Names as in mountinfo. */
@@ -18,7 +19,9 @@ export interface MountData {
   runtime: string | null;
   /** Other mount points of the same superblock. */
   alsoAt: Name[];
-  holders: { pid: number; name: string; by: string[] }[];
+  holders: Holder[];
+  /** What in the kernel uses it, besides processes. */
+  kernelHolders: KernelHolder[];
   /** Pids of the FUSE daemon. */
   daemons: number[];
   connection: number | null;
@@ -69,6 +72,7 @@ export function dataOf(mount: Mount, facts: ZombieFacts, more: Partial<MountData
     runtime: runtimeOf(mount.point) ?? null,
     alsoAt: facts.table.mounts.filter((other) => other.device === mount.device && other.id !== mount.id).map(({ point }) => point),
     holders: heldBy(mount, facts),
+    kernelHolders: heldInKernel(mount, facts),
     daemons: [],
     connection: isFuse(mount) ? connectionOf(mount) : null,
     waiting: null,
@@ -79,8 +83,21 @@ export function dataOf(mount: Mount, facts: ZombieFacts, more: Partial<MountData
   };
 }
 
-export function heldBy(mount: Mount, facts: ZombieFacts): Holder[] {
+/** One mount stands for all of its superblock that are judged: of the whole file system, with the shortest path. */
+export function standsForDevice(mount: Mount, { table }: ZombieFacts): boolean {
+  const rank = ({ root, point }: Mount) => (sameName(root, '/') ? 0 : 1e6) + toByteString(point).length;
+  return !judgedMounts(table).some(
+    (other) => other.device === mount.device && (rank(other) < rank(mount) || (rank(other) === rank(mount) && other.id < mount.id)),
+  );
+}
+
+function heldBy(mount: Mount, facts: ZombieFacts): Holder[] {
   return facts.holders?.byPoint.get(toByteString(mount.point)) ?? [];
+}
+
+/** Besides processes. */
+export function heldInKernel(mount: Mount, facts: ZombieFacts): KernelHolder[] {
+  return facts.kernelHolders.get(toByteString(mount.point)) ?? [];
 }
 
 export function lineOf(mount: Mount, facts: ZombieFacts): Evidence {
@@ -89,10 +106,13 @@ export function lineOf(mount: Mount, facts: ZombieFacts): Evidence {
 
 export function holderEvidence(mount: Mount, facts: ZombieFacts): Evidence[] {
   const held = heldBy(mount, facts);
-  if (facts.holders === undefined || held.length === 0) {
-    return [];
-  }
-  return [quote(facts.holders.seen, `held by ${listHolders(held)}`)];
+  const inKernel = heldInKernel(mount, facts);
+  return [
+    ...(facts.holders !== undefined && held.length > 0 ? [quote(facts.holders.seen, `held by ${describeHolders(held)}`)] : []),
+    ...(inKernel.length > 0
+      ? [quote({ ...facts.table.seen, source: 'mountinfo, /proc/swaps, losetup --list' }, `used by ${listKernelHolders(inKernel)}`)]
+      : []),
+  ];
 }
 
 export function quote(seen: Seen, excerpt: string): Evidence {

@@ -19,7 +19,7 @@ import {
 } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';
 
-export type FuseCode = 'fuse-dead' | 'fuse-aborted' | 'fuse-hung' | 'fuse-stopped';
+export type FuseCode = 'fuse-dead' | 'fuse-aborted' | 'fuse-hung' | 'fuse-stopped' | 'sshfs-lost-ssh';
 export type FuseFound = MountFound<FuseCode>;
 
 /** Kernel functions of fs/fuse/dev.c: a caller whose request was sent, and one who may not send yet since the connection is not set up. */
@@ -54,7 +54,36 @@ export function judgeFuse(mount: Mount, found: Reach, facts: ZombieFacts): Judge
     // Nobody may look into it, and nobody holds its connection: proven without touching it.
     return { finding: fuseDead(mount, found, owners, facts) };
   }
+  if (found.state === 'errno' && found.errno === ERRNO.EIO && mount.fstype === 'fuse.sshfs') {
+    return judgeFailing(mount, found, facts);
+  }
   return { unjudged: whyUnjudged(found) };
+}
+
+/** Asked three times by now, each of which made sshfs try to connect again. Without `reconnect` it would have ended, and its mount with it. */
+function judgeFailing(mount: Mount, found: Reach & { state: 'errno' }, facts: ZombieFacts): Judgement {
+  const daemon = facts.sshfsDaemons.get(mount.id);
+  if (daemon?.reconnects !== true || daemon.channels === undefined) {
+    return { unjudged: `${whyUnjudged(found)}; whether it has lost its ssh could not be seen` };
+  }
+  if (daemon.channels > 0) {
+    return { unjudged: `${whyUnjudged(found)}; it has a connection, or is making one` };
+  }
+  return {
+    finding: {
+      code: 'sshfs-lost-ssh',
+      severity: 'critical',
+      subject: subjectOf(mount),
+      data: dataOf(mount, facts, { daemons: [daemon.pid] }),
+      confidence: 'high',
+      evidence: [
+        lineOf(mount, facts),
+        quote(found.seen, `${found.line} (three times)`),
+        quote(daemon.seen, 'sshfs, told to reconnect, has no connection to an ssh'),
+        ...holderEvidence(mount, facts),
+      ],
+    },
+  };
 }
 
 function judgeSilent(mount: Mount, found: Reach & { state: 'silent' }, owners: DaemonsOfMount | undefined, facts: ZombieFacts): Judgement {

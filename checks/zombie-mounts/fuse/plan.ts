@@ -4,7 +4,7 @@ import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { claimMount, type Mount } from '../../../src/facts/mountinfo.ts';
 import { processIs } from '../../../src/facts/process.ts';
 import { connectionDead, mountAnswers } from '../../../src/facts/reach.ts';
-import { printable, showName } from '../../../src/names.ts';
+import { printable, shellLine, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
 import { gone, type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
 import type { FuseFound } from './detect.ts';
@@ -20,6 +20,12 @@ export function planFuse(finding: FuseFinding, facts: ZombieFacts): Plan {
   }
   if (finding.code === 'fuse-stopped') {
     return planStopped(finding, mount, facts);
+  }
+  if (finding.code === 'sshfs-lost-ssh') {
+    const unmounted = shellLine([...(facts.self.mayMount ? ['umount', '-c'] : ['fusermount3', '-u']), mount.point]);
+    return {
+      refused: `it heals by itself: sshfs tries again at each access, so make ${showName(mount.source)} reachable by ssh, with the same key and no question asked. If it is not needed any more: ${unmounted}`,
+    };
   }
   // Who mounted it may unmount it, once it is dead.
   const own = finding.code !== 'fuse-hung' && onlyFor(mount)?.uid === facts.self.uid;

@@ -1,14 +1,15 @@
 import type { Action, Claim, Plan } from '../../../src/check/types.ts';
 import { ERRNO } from '../../../src/facts/errno.ts';
 import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
+import { listKernelHolders } from '../../../src/facts/kernel-holders.ts';
 import { fileIs, nodeIs } from '../../../src/facts/look.ts';
 import { claimLoop, type LoopDevice } from '../../../src/facts/loop.ts';
-import { claimMount, claimPathOn, type Mount, optionList } from '../../../src/facts/mountinfo.ts';
+import { claimMount, claimPathOn, type Mount } from '../../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
 import { mountAnswers, mountFails } from '../../../src/facts/reach.ts';
 import { showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
+import { type MountFinding, mountCommand, mountOfFinding, mountOptions, refuseStaying, refuseTakingAway, run, unmount } from '../steps.ts';
 import type { XfsFound } from './detect.ts';
 
 export function planXfs(finding: MountFinding<XfsFound>, facts: ZombieFacts): Plan {
@@ -36,14 +37,13 @@ export function planXfs(finding: MountFinding<XfsFound>, facts: ZombieFacts): Pl
   if (data.holders.length > 0) {
     return { refused: `${listHolders(data.holders)} would keep it busy: stop them first` };
   }
-  const groups = new Set(mount.tags.filter((tag) => tag.startsWith('shared:')).map((tag) => tag.slice('shared:'.length)));
-  const stays = facts.shutdownMounts
-    .get(mount.device)
-    ?.mounts.filter(({ tags }) => !tags.some((tag) => groups.has(tag.replace(/^(shared|master):/, ''))));
-  if (stays !== undefined && stays.length > 0) {
-    return {
-      refused: `process ${stays.map(({ pid }) => pid).join(', ')} keeps it mounted in a mount namespace of its own: stop that first`,
-    };
+  const layers = data.kernelHolders.filter(({ kind }) => kind === 'overlay');
+  if (layers.length > 0) {
+    return { refused: `${listKernelHolders(layers)} keeps it alive: unmount that first` };
+  }
+  const staying = refuseStaying(mount, facts.shutdownMounts.get(mount.device));
+  if (staying !== undefined) {
+    return staying;
   }
   const again = loop?.autoclear ? remountImage(mount, loop) : remountDevice(mount, loop);
   if ('refused' in again) {
@@ -82,7 +82,7 @@ interface Again {
 
 function remountDevice(mount: Mount, loop: LoopDevice | undefined): Again {
   return {
-    action: run('mount', '-t', 'xfs', '-o', mountOptions(mount), mount.source, mount.point),
+    action: run(...mountCommand(mount)),
     stands: [nodeIs({ node: mount.source, device: mount.device }), ...(loop === undefined ? [] : [claimLoop(loop)])],
   };
 }
@@ -100,12 +100,4 @@ function remountImage(mount: Mount, { node, backing, offset, size, file }: LoopD
     action: run('mount', '-t', 'xfs', '-o', ['loop', ...window, mountOptions(mount)].join(','), backing, mount.point),
     stands: [fileIs({ path: backing, device: file.device, inode: file.inode, size: file.size })],
   };
-}
-
-/** Per-mount and superblock options together, as mount(8) takes them. attr2 is the only format left and deprecated as an option. */
-function mountOptions(mount: Mount): string {
-  const options = [...new Set([...optionList(mount.options), ...optionList(mount.superOptions)])].filter(
-    (option) => option !== 'attr2' && option !== 'rw',
-  );
-  return (options.includes('ro') ? options : ['rw', ...options]).join(',');
 }
