@@ -77,8 +77,8 @@ function parseLine(line: string): Mount {
   };
 }
 
-/** `\040` → space. One pass, so that `\134040` stays `\040`. */
-function unescapeOctal(text: string): string {
+/** `\040` → space, as seq_path() writes names. One pass, so that `\134040` stays `\040`. */
+export function unescapeOctal(text: string): string {
   return text.includes('\\') ? text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) : text;
 }
 
