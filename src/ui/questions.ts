@@ -11,8 +11,10 @@ export interface Streams {
   stdout: NodeJS.WriteStream;
 }
 
+/** True for y and yes. Not with enquirer's confirm, which ends at the y: the Enter after it would answer the next question. */
 export async function confirm(message: string, streams: Streams): Promise<boolean> {
-  return (await ask({ type: 'confirm', name: 'answer', message, initial: false }, streams)) === true;
+  const answer = await ask({ type: 'input', name: 'answer', message: `${message} (y/N)` }, streams);
+  return typeof answer === 'string' && /^y(es)?$/i.test(answer.trim());
 }
 
 /** True where exactly this text was typed. */
@@ -30,7 +32,6 @@ export async function choose<C extends string>(
 }
 
 type Question =
-  | { type: 'confirm'; name: 'answer'; message: string; initial: boolean }
   | { type: 'input'; name: 'answer'; message: string }
   | { type: 'select'; name: 'answer'; message: string; choices: { name: string; message: string }[] };
 
@@ -42,8 +43,9 @@ async function ask(question: Question, { stdin, stdout }: Streams): Promise<unkn
     const options = { ...question, stdin: keys as unknown as NodeJS.ReadStream, stdout };
     const answer = enquirer.prompt<{ answer: unknown }>(options).then((given) => given.answer);
     const end = await Promise.race([answer.then((value) => ({ value })), keys.ended]);
-    if (end === 'interrupted') {
-      throw new StdoctorError('STD_INTERRUPTED', 'interrupted at the question; nothing was done after it');
+    if (end === 'interrupted' || end === 'gone') {
+      const why = end === 'gone' ? 'the terminal went away' : 'interrupted';
+      throw new StdoctorError('STD_INTERRUPTED', `${why} at the question; nothing was done after it`);
     }
     return end === 'end of input' ? undefined : end.value;
   } finally {
@@ -58,7 +60,7 @@ async function ask(question: Question, { stdin, stdout }: Streams): Promise<unkn
  */
 class Keys extends PassThrough {
   readonly isTTY = true;
-  readonly ended: Promise<'interrupted' | 'end of input'>;
+  readonly ended: Promise<'interrupted' | 'end of input' | 'gone'>;
   readonly #stdin: NodeJS.ReadStream;
   #stop: () => void = () => {};
 
@@ -75,8 +77,9 @@ class Keys extends PassThrough {
           this.write(chunk);
         }
       };
-      const onEnd = () => done('end of input');
-      stdin.on('data', onData).once('end', onEnd).once('close', onEnd).once('error', onEnd);
+      const onEnd = () => done('gone');
+      // An earlier question has paused it.
+      stdin.on('data', onData).once('end', onEnd).once('close', onEnd).once('error', onEnd).resume();
       this.#stop = () => stdin.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd).pause();
     });
   }
@@ -89,7 +92,11 @@ class Keys extends PassThrough {
   close(): void {
     this.#stop();
     if (!this.#stdin.destroyed) {
-      this.#stdin.setRawMode(false);
+      try {
+        this.#stdin.setRawMode(false);
+      } catch {
+        // The terminal is gone.
+      }
     }
   }
 }
