@@ -220,7 +220,12 @@ export async function giveBack(place: Place, index: number, step: Step, referenc
     ...(await act(action, '/dev/null', RELEASE_LIMIT, doing, () => {})),
     output: '',
   }));
-  return given.ok ? undefined : `what step ${index + 1} borrowed could not be given back: ${failureOf(given, { expected: '', found: '' })}`;
+  // It may be gone by itself, or somebody else gave it back.
+  const { proof } = resolveStep(step, references);
+  if (given.ok || (proof.length > 0 && !(await examineAll(proof, doing)).holds)) {
+    return undefined;
+  }
+  return `what step ${index + 1} borrowed could not be given back: ${failureOf(given, { expected: '', found: '' })}`;
 }
 
 function attempt<A extends unknown[]>(write: (...args: A) => void): (...args: A) => void {

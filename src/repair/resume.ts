@@ -120,14 +120,17 @@ function resultsOf(repair: Journaled, states: Known['states']): StepResult[] {
   });
 }
 
-/** Steps whose borrowed things are still there: what the step was to bring about holds, and nothing was given back. */
+/**
+ * Steps whose borrowed things were not given back. In the boot in which one was borrowed it is still there, whatever later
+ * steps did to what proved it; else it is where the step's proof holds.
+ */
 async function borrowedBy(repair: Journaled, context: ApplyContext): Promise<number[]> {
   const borrowed: number[] = [];
   for (const [index, { release }] of repair.steps.entries()) {
     const deed = deedOf(repair, 'step', index);
     if (release !== undefined && deed !== undefined && !deedOf(repair, 'release', index)?.ended?.ok) {
-      const { holds } = await examineAll(deed.proof, context);
-      borrowed.push(...(holds ? [index] : []));
+      const here = deed.ended?.ok === true && repair.boot === context.boot;
+      borrowed.push(...(here || (await examineAll(deed.proof, context)).holds ? [index] : []));
     }
   }
   return borrowed;
