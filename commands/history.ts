@@ -1,8 +1,9 @@
 import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
+import { checks } from '../checks/index.ts';
 import { formatFlags, outputFlag, stateFlags } from '../src/cli/flags.ts';
 import { invocation } from '../src/cli/invocation.ts';
-import { openStateDir } from '../src/cli/open.ts';
+import { openConfig, openStateDir } from '../src/cli/open.ts';
 import { emit, outputsOf } from '../src/cli/outputs.ts';
 import { readHistory } from '../src/journal/history.ts';
 import { historyToText } from '../src/report/journalled.ts';
@@ -25,6 +26,10 @@ export default class History extends Command {
   async run(): Promise<void> {
     const { flags } = await this.parse(History);
     const outputs = outputsOf(flags);
+    await openConfig(
+      flags,
+      checks.map(({ id }) => id),
+    );
     const stateDir = openStateDir(flags);
     if (stateDir !== undefined) {
       await assertAnswers(stateDir, 'STD_STATE_DIR');

@@ -1,6 +1,7 @@
 /**
  * npm run record-cases [-- CASE…]: makes each real fault in a mount namespace of its own and records it, with every stage of
- * its repair, into checks/CHECK/cases and fixtures/hosts. Needs root, sshfs, xfsprogs and e2fsprogs; changes nothing outside.
+ * its repair, into checks/CHECK/cases and fixtures/hosts. Needs root, sshfs, xfsprogs and e2fsprogs,
+ * for interrupted-repairs the built program too; changes nothing outside.
  */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -520,6 +521,47 @@ const ZOMBIES: Record<string, Recorded> = {
   },
 };
 
+/** The built program, ended as `crash` says by test/real/crash.mjs, or left to come to its end. */
+async function repair(world: World, argv: readonly string[], crash?: string): Promise<void> {
+  const env = crash === undefined ? {} : { NODE_OPTIONS: `--import ${join(ROOT, 'test/real/crash.mjs')}`, STDOCTOR_CRASH: crash };
+  const { code, stderr } = await world.stdoctor(argv, { env });
+  if ((code === 0) !== (crash === undefined)) {
+    throw new Error(`stdoctor ${argv.join(' ')} ended with ${code}: ${stderr}`);
+  }
+}
+
+const FIX = ['fix', 'zombie-mounts', '--auto', 'safe'];
+
+const INTERRUPTED: Record<string, Recorded> = {
+  'killed-after-the-act': {
+    ...sick,
+    findings: critical('repair-interrupted', REMOTE, 'refused'),
+    how: 'stdoctor fix of a dead sshfs, killed with SIGKILL after it had begun to unmount it',
+    make: async (world) => {
+      await (await remote(world)).kill();
+      await repair(world, FIX, 'kill before 3');
+    },
+  },
+  'killed-while-taking-back': {
+    ...sick,
+    findings: critical('repair-interrupted', REMOTE, 'refused'),
+    how: 'stdoctor fix of an sshfs whose daemon was stopped, then stdoctor undo of that, killed with SIGKILL after its command',
+    make: async (world) => {
+      (await remote(world)).stop();
+      await repair(world, FIX);
+      await repair(world, ['undo', '--yes'], 'kill before 3');
+    },
+  },
+  'carried-to-its-end': {
+    ...healthy('repair-interrupted'),
+    how: 'stdoctor fix of a dead sshfs, which came to its end',
+    make: async (world) => {
+      await (await remote(world)).kill();
+      await repair(world, FIX);
+    },
+  },
+};
+
 const TEMPLATE: Record<string, Recorded> = {
   'no-name': {
     ...sick,
@@ -768,6 +810,7 @@ async function main(): Promise<void> {
   const isWanted = (name: string) => wanted.length === 0 || wanted.includes(name);
   for (const [folder, cases] of [
     ['zombie-mounts', ZOMBIES],
+    ['interrupted-repairs', INTERRUPTED],
     ['_template', TEMPLATE],
   ] as const) {
     for (const [name, recorded] of Object.entries(cases).filter(([each]) => isWanted(each))) {

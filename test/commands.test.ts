@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT, stdoctor } from './cli.ts';
+import { journalledState, RUN } from './journalled-state.ts';
 import { scratch } from './scratch.ts';
 import { makeSick } from './sick-recording.ts';
 
+const RECORDED = join(ROOT, 'fixtures/hosts/hv1-after-reboot');
 const VERSION = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
 
 interface Parameter {
@@ -44,10 +46,27 @@ describe('the commands and their flags', () => {
         --json
       explain what
       fix […]
+        --plan FILE
         --dry-run
         --auto safe|disruptive (not with --dry-run)
         --yes
         --rescue-dir DIR
+        --deadline DURATION
+        --from RECORDING
+        --format pretty|json
+        --json
+        --output [FORMAT:]FILE (repeatable)
+        --state-dir DIR
+        --config FILE
+      history
+        --repairs
+        --format pretty|json
+        --json
+        --output [FORMAT:]FILE (repeatable)
+        --state-dir DIR
+        --config FILE
+      plan […]
+        --valid-for DURATION
         --deadline DURATION
         --from RECORDING
         --format pretty|json
@@ -62,7 +81,26 @@ describe('the commands and their flags', () => {
         --json
         --state-dir DIR
         --config FILE
-        --output DIR|FILE.tar.gz (required)"
+        --output DIR|FILE.tar.gz (required)
+      resume
+        --forward (not with --rollback)
+        --rollback
+        --yes
+        --rescue-dir DIR
+        --deadline DURATION
+        --format pretty|json
+        --json
+        --output [FORMAT:]FILE (repeatable)
+        --state-dir DIR
+        --config FILE
+      undo [run]
+        --yes
+        --deadline DURATION
+        --format pretty|json
+        --json
+        --output [FORMAT:]FILE (repeatable)
+        --state-dir DIR
+        --config FILE"
     `);
   });
 });
@@ -78,21 +116,27 @@ describe('help and version', () => {
     expect(stdout).toMatch(/COMMANDS\n {2}check +Look for storage faults/);
   });
 
-  it.each(['check', 'checks', 'explain', 'fix', 'record'])('%s --help tells how it is used', async (command) => {
-    const { code, stdout, stderr } = await stdoctor([command, '--help']);
-    expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toContain(`$ stdoctor ${command}`);
-    expect((await stdoctor(['help', command])).stdout).toBe(stdout);
-  });
+  it.each(['check', 'checks', 'explain', 'fix', 'history', 'plan', 'record', 'resume', 'undo'])(
+    '%s --help tells how it is used',
+    async (command) => {
+      const { code, stdout, stderr } = await stdoctor([command, '--help']);
+      expect([code, stderr]).toEqual([0, '']);
+      expect(stdout).toContain(`$ stdoctor ${command}`);
+      expect((await stdoctor(['help', command])).stdout).toBe(stdout);
+    },
+  );
 });
 
 describe('wrong usage ends with 64 and a sentence that says what was expected', () => {
   it.each([
-    [['nonsense'], 'nonsense is no command: expected one of check, checks, explain, fix, record'],
-    [[''], "'' is no command: expected one of check, checks, explain, fix, record"],
-    [['--nonsense'], '--nonsense is no command: expected one of check, checks, explain, fix, record'],
-    [['../commands/check'], '../commands/check is no command: expected one of check, checks, explain, fix, record'],
-    [['\u001b[31mred'], '\\e[31mred is no command: expected one of check, checks, explain, fix, record'],
+    [['nonsense'], 'nonsense is no command: expected one of check, checks, explain, fix, history, plan, record, resume, undo'],
+    [[''], "'' is no command: expected one of check, checks, explain, fix, history, plan, record, resume, undo"],
+    [['--nonsense'], '--nonsense is no command: expected one of check, checks, explain, fix, history, plan, record, resume, undo'],
+    [
+      ['../commands/check'],
+      '../commands/check is no command: expected one of check, checks, explain, fix, history, plan, record, resume, undo',
+    ],
+    [['\u001b[31mred'], '\\e[31mred is no command: expected one of check, checks, explain, fix, history, plan, record, resume, undo'],
     [['check', 'nonsense'], 'nonsense is no check: expected one of '],
     [['check', ''], "'' is no check: expected one of "],
     [['check', 'zombie-mounts', '\u001b[31m'], '\\e[31m is no check: expected one of '],
@@ -122,6 +166,16 @@ describe('wrong usage ends with 64 and a sentence that says what was expected', 
     [['fix', '--auto'], 'fix --auto: expected one of safe, disruptive, found nothing'],
     [['fix', '--auto', 'data-loss'], 'fix --auto: expected one of safe, disruptive, found data-loss'],
     [['fix', '--dry-run', '--auto', 'safe'], 'fix: --dry-run and --auto exclude each other'],
+    [['plan', 'nonsense'], 'nonsense is no check and no finding: expected one of '],
+    [['plan', '--valid-for', '5'], '--valid-for 5: expected a duration such as 500ms, 30s, 5m, 2h or 7d'],
+    [['plan', '--valid-for', 'soon'], '--valid-for soon: expected a duration such as 500ms, 30s, 5m, 2h or 7d'],
+    [['plan', '--valid-for', '0s'], '--valid-for 0s: expected a duration such as 500ms, 30s, 5m, 2h or 7d'],
+    [['resume', '--forward', '--rollback'], 'resume: --rollback and --forward exclude each other'],
+    [['resume', 'run'], 'resume: expected no argument, found run'],
+    [['undo', 'NOSUCHRUN'], 'NOSUCHRUN: expected a run in the journal, which is empty'],
+    [['undo', 'one', 'two'], 'undo: expected one argument, found two beside it'],
+    [['history', 'more'], 'history: expected no argument, found more'],
+    [['history', '--state-dir', ''], "--state-dir '': expected the name of a file or directory, found an empty one"],
     [['record'], 'record: expected --output DIR|FILE.tar.gz, found none'],
     [['record', '--output', ''], "record --output '': expected a directory or a .tar.gz file, found an empty name"],
   ])('%j', async (argv, sentence) => {
@@ -420,6 +474,253 @@ describe('fix', () => {
     expect(existsSync(join(directory, 'fix.txt'))).toBe(true);
   });
 });
+
+describe('plan', () => {
+  it('prints the plans of a recording, and exits as fix would', async () => {
+    const directory = await sickRecording();
+    const { code, stdout } = await stdoctor(['plan', '--from', directory]);
+    expect(code).toBe(1);
+    expect(stdout).toContain('no repair by stdoctor: ');
+    expect(stdout).toMatch(/^1 refused$/m);
+  });
+
+  it('--output FILE writes JSON and says so on standard error', async () => {
+    const directory = scratch();
+    const { stdout, stderr } = await stdoctor(['plan', '--from', RECORDED, '--output', 'plan.json'], { cwd: directory });
+    expect(stdout).toBe('');
+    const { schema, plans, expiresAt } = JSON.parse(readFileSync(join(directory, 'plan.json'), 'utf8'));
+    const count = plans.filter(({ state }: { state: string }) => state === 'available').length;
+    expect([schema, count > 1]).toEqual(['stdoctor.plan/1', true]);
+    expect(stderr).toBe(`stdoctor: ${count} plans written to ${directory}/plan.json, to be applied until ${expiresAt}\n`);
+  });
+
+  it('--json prints one document and nothing else; --valid-for says until when', async () => {
+    const { code, stdout, stderr } = await stdoctor(['plan', '--json', '--from', RECORDED, '--valid-for', '2h']);
+    expect([code, stderr]).toEqual([1, '']);
+    const { madeAt, expiresAt } = JSON.parse(stdout);
+    expect(Date.parse(expiresAt) - Date.parse(madeAt)).toBe(2 * 3600 * 1000);
+  });
+
+  it('takes the id of a finding, and tells where it is not found', async () => {
+    const { stdout, stderr } = await stdoctor(['plan', 'fuse-dead-12345678', '--json', '--from', RECORDED]);
+    expect([JSON.parse(stdout).plans, stderr]).toEqual([[], 'stdoctor: fuse-dead-12345678 is not found (any more)\n']);
+  });
+});
+
+describe('fix --plan', () => {
+  const planned = async (...more: string[]) => {
+    const file = join(scratch(), 'plan.json');
+    await stdoctor(['plan', '--from', RECORDED, '--output', file, ...more]);
+    return file;
+  };
+
+  it('of another machine: exit code 4, nothing is done, and the sentence names both', async () => {
+    const state = join(scratch(), 'state');
+    const file = await planned();
+    const { code, stdout } = await stdoctor(['fix', '--plan', file, '--auto', 'disruptive', '--json'], {
+      env: { STDOCTOR_STATE_DIR: state },
+    });
+    const { target, repairs } = JSON.parse(stdout);
+    const { target: made, plans } = JSON.parse(readFileSync(file, 'utf8'));
+    expect([code, repairs.length]).toEqual([4, plans.length]);
+    for (const { outcome, reason, run } of repairs) {
+      expect([outcome, run]).toEqual(['stale', null]);
+      expect(reason).toBe(
+        `expected the host that it was made for (${made.name}, ${made.identity}), found ${target.identity}; nothing was done`,
+      );
+    }
+    expect(readFileSync(join(state, 'journal.jsonl'), 'utf8')).toBe('');
+  });
+
+  it('staleness is told before nobody can be asked', async () => {
+    expect((await stdoctor(['fix', '--plan', await planned()])).code).toBe(4);
+  });
+
+  it('takes findings of that file only', async () => {
+    const { code, stderr } = await stdoctor(['fix', 'fuse-dead-12345678', '--plan', await planned()]);
+    expect(code).toBe(64);
+    expect(stderr).toContain('fuse-dead-12345678 is no finding of this plan file: expected ');
+  });
+
+  it('without plans: nothing is to be repaired', async () => {
+    const file = join(scratch(), 'plan.json');
+    await stdoctor(['plan', 'fuse-dead-12345678', '--from', RECORDED, '--output', file]);
+    const { stdout } = await stdoctor(['fix', '--plan', file]);
+    expect(stdout).toContain('Nothing to repair was found.');
+  });
+
+  it.each([
+    ['missing', undefined, 'ENOENT'],
+    ['garbage', 'hello', 'is not valid JSON'],
+    ['another document', '{"schema":"stdoctor.report/1"}', 'schema: expected "stdoctor.plan/1", found "stdoctor.report/1"'],
+  ])('that is no plan file (%s): 64', async (_, text, sentence) => {
+    const file = join(scratch(), 'plan.json');
+    if (text !== undefined) {
+      writeFileSync(file, text);
+    }
+    const { code, stdout, stderr } = await stdoctor(['fix', '--plan', file]);
+    expect([code, stdout]).toEqual([64, '']);
+    expect(stderr).toContain(`stdoctor: ${file} is no plan file: `);
+    expect(stderr).toContain(sentence);
+    expect(stderr).toContain('A plan file is what stdoctor plan --output FILE wrote.');
+  });
+});
+
+describe('the journal of repairs', () => {
+  const withState = (stateDir: string) => ({ env: { STDOCTOR_STATE_DIR: stateDir } });
+
+  it.each([
+    [['resume'], 'No repair was interrupted.\n'],
+    [['resume', '--forward', '--yes'], 'No repair was interrupted.\n'],
+    [['undo', '--yes'], 'There is nothing to take back.\n'],
+    [['history', '--repairs'], 'No repair was made yet.\n'],
+    [['history'], 'No repair was made yet.\n'],
+  ])('%j where nothing was repaired', async (argv, sentence) => {
+    expect(await stdoctor(argv)).toEqual({ code: 0, stdout: sentence, stderr: '' });
+  });
+
+  it.each(['resume', 'undo', 'history', 'plan', 'fix'])('%s --json prints one document and nothing else', async (command) => {
+    const { code, stdout, stderr } = await stdoctor([command, '--json']);
+    expect([stderr, stdout.startsWith('{\n'), stdout.endsWith('\n}\n')]).toEqual(['', true, true]);
+    const { schema, exitCode } = JSON.parse(stdout);
+    expect(schema).toBe(`stdoctor.${{ history: 'history', plan: 'plan' }[command] ?? 'repair'}/1`);
+    expect(code).toBe(exitCode ?? code);
+  });
+
+  it('is made by fix, and not by history, check or plan', async () => {
+    const state = join(scratch(), 'state');
+    for (const argv of [['history'], ['check'], ['plan'], ['fix']]) {
+      await stdoctor(argv, withState(state));
+    }
+    expect(existsSync(join(state, 'journal.jsonl'))).toBe(false);
+  });
+
+  it('check mentions an interrupted repair before anything else', async () => {
+    const { stateDir } = journalledState(await machineOfThis(), 'act');
+    const { code, stdout } = await stdoctor(['check', '--json'], withState(stateDir));
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout).targets[0].findings[0]).toMatchObject({
+      check: 'interrupted-repairs',
+      code: 'repair-interrupted',
+      severity: 'critical',
+      data: { run: RUN, by: 'alice' },
+      evidence: [{ source: 'journal', excerpt: expect.stringContaining('step 1 (Make a file) begun, its end is not known') }],
+      fix: { state: 'refused', reason: expect.stringContaining('stdoctor resume') },
+    });
+    const pretty = await stdoctor(['check'], withState(stateDir));
+    expect(pretty.stdout).toMatch(/^[^\n]*\n\nCRITICAL \/mnt\/caf\\xe9: a repair was begun at /);
+  });
+
+  it('check of one check, and with that one skipped, still mentions it', async () => {
+    const { stateDir } = journalledState(await machineOfThis(), 'act');
+    const config = join(scratch(), 'config.yaml');
+    writeFileSync(config, 'skip: [interrupted-repairs]\n');
+    for (const argv of [
+      ['check', 'zombie-mounts'],
+      ['check', '--config', config],
+    ]) {
+      const { code, stdout } = await stdoctor([...argv, '--json'], withState(stateDir));
+      expect([code, JSON.parse(stdout).targets[0].findings[0].code]).toEqual([2, 'repair-interrupted']);
+    }
+  });
+
+  it('that is corrupt is could-not-tell for check, and refused by everything else, which says where', async () => {
+    const { stateDir } = journalledState(await machineOfThis(), 'closed');
+    const file = join(stateDir, 'journal.jsonl');
+    appendFileSync(file, 'garbage\n');
+    const before = readFileSync(file);
+    const where = 'line 6: expected an event of a repair, found garbage';
+    const checked = await stdoctor(['check', 'interrupted-repairs', '--json'], withState(stateDir));
+    const [check] = JSON.parse(checked.stdout).targets[0].checks;
+    expect([checked.code, check]).toMatchObject([
+      3,
+      { id: 'interrupted-repairs', outcome: 'unknown', reason: `the journal of repairs could not be read: denied: ${where}` },
+    ]);
+    for (const argv of [['fix', '--auto', 'safe'], ['resume', '--forward', '--yes'], ['undo', '--yes'], ['history']]) {
+      const { code, stdout, stderr } = await stdoctor(argv, withState(stateDir));
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(`${file} cannot be `);
+      expect(stderr).toContain(where);
+      expect(stderr).toContain('Nothing was touched.');
+    }
+    expect(readFileSync(file)).toEqual(before);
+  });
+
+  it('history --repairs tells who, what and how it ended', async () => {
+    const { stateDir, file } = journalledState(await machineOfThis(), 'closed');
+    const { code, stdout, stderr } = await stdoctor(['history', '--repairs'], withState(stateDir));
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`repaired  /mnt/caf\\xe9: its FUSE daemon is gone`);
+    expect(stdout).toContain(`run ${RUN}, fuse-dead-12345678, called for by uid 0 (root), by sudo from alice`);
+    expect(stdout).toContain(`touch -- ${file}: exit code 0`);
+    expect(stdout).toContain(`proven: path-is (path ${file}, type f)`);
+  });
+
+  it('undo without a terminal needs --yes, takes it back and proves it, once', async () => {
+    const { stateDir, file } = journalledState(await machineOfThis(), 'closed');
+    const asked = await stdoctor(['undo'], withState(stateDir));
+    expect([asked.code, existsSync(file)]).toEqual([1, true]);
+    expect(asked.stdout).toContain(`To take it back: rm -- ${file}`);
+    expect(asked.stdout).toContain('say --yes where there is no terminal to ask at');
+    const undone = await stdoctor(['undo', RUN, '--yes', '--json'], withState(stateDir));
+    expect([undone.code, existsSync(file)]).toEqual([0, false]);
+    expect(JSON.parse(undone.stdout).repairs).toMatchObject([{ run: RUN, outcome: 'undone', steps: [{ outcome: 'undone', exitCode: 0 }] }]);
+    expect((await stdoctor(['undo', '--yes'], withState(stateDir))).stdout).toBe('There is nothing to take back.\n');
+    const again = await stdoctor(['undo', RUN, '--yes'], withState(stateDir));
+    expect(again.code).toBe(1);
+    expect(again.stdout).toContain('it was taken back at 20');
+    expect((await stdoctor(['history'], withState(stateDir))).stdout).toContain(`rm -- ${file} (taking back): exit code 0`);
+  });
+
+  it('undo of what is no longer as it was left: exit code 4, and nothing is done', async () => {
+    const { stateDir, file } = journalledState(await machineOfThis(), 'closed');
+    rmSync(file);
+    mkdirSync(file);
+    const { code, stdout } = await stdoctor(['undo', '--yes'], withState(stateDir));
+    expect(code).toBe(4);
+    expect(stdout).toContain(`expected a file at ${file}, found a directory; nothing was done`);
+    expect(existsSync(file)).toBe(true);
+  });
+
+  it('undo of what is interrupted, and what was begun elsewhere: refused', async () => {
+    const open = journalledState(await machineOfThis(), 'proven');
+    const refused = await stdoctor(['undo', '--yes'], withState(open.stateDir));
+    expect(refused.code).toBe(1);
+    expect(refused.stdout).toContain('it was interrupted: stdoctor resume goes on with it, or takes it back');
+    const foreign = journalledState('0123456789abcdef0123456789abcdef', 'closed');
+    const elsewhere = await stdoctor(['undo', '--yes'], withState(foreign.stateDir));
+    expect(elsewhere.code).toBe(1);
+    expect(elsewhere.stdout).toContain('expected the machine it was made on (0123456789abcdef0123456789abcdef), found ');
+    expect([existsSync(open.file), existsSync(foreign.file)]).toEqual([true, true]);
+  });
+
+  it('resume without a terminal needs a way and --yes, and says what it knows of each step', async () => {
+    const { stateDir, file } = journalledState(await machineOfThis(), 'acted');
+    for (const argv of [['resume'], ['resume', '--forward'], ['resume', '--yes']]) {
+      const { code, stdout } = await stdoctor(argv, withState(stateDir));
+      expect(code).toBe(1);
+      expect(stdout).toContain('1. Make a file: done');
+      expect(stdout).toContain('what it was to bring about holds now');
+      expect(stdout).toContain('choose with --forward or --rollback, and say --yes');
+    }
+    const { code, stdout } = await stdoctor(['resume', '--rollback', '--yes', '--json'], withState(stateDir));
+    expect([code, existsSync(file)]).toEqual([0, false]);
+    expect(JSON.parse(stdout).repairs).toMatchObject([{ run: RUN, outcome: 'undone' }]);
+    expect((await stdoctor(['resume'], withState(stateDir))).stdout).toBe('No repair was interrupted.\n');
+  });
+
+  it('resume --rollback of what was begun and did nothing', async () => {
+    const { stateDir } = journalledState(await machineOfThis(), 'act');
+    const { code, stdout } = await stdoctor(['resume', '--rollback', '--yes'], withState(stateDir));
+    expect([code, stdout]).toEqual([0, expect.stringContaining('nothing had been done')]);
+    expect((await stdoctor(['check', 'interrupted-repairs'], withState(stateDir))).code).toBe(0);
+  });
+});
+
+/** As a journal of this host names it. */
+async function machineOfThis(): Promise<string> {
+  return JSON.parse((await stdoctor(['check', 'interrupted-repairs', '--json'])).stdout).targets[0].identity;
+}
 
 async function sickRecording(): Promise<string> {
   const directory = join(scratch(), 'recording');

@@ -19,6 +19,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   procps: 'ps',
   python3: 'python3',
   tmux: 'tmux',
+  sudo: 'sudo',
 };
 
 interface Counts {

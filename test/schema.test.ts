@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { ROOT, stdoctor } from './cli.ts';
+import { journalledState, RUN } from './journalled-state.ts';
 import { scratch } from './scratch.ts';
 import { makeSick } from './sick-recording.ts';
 
@@ -12,6 +13,8 @@ const hosts = existsSync(HOSTS) ? readdirSync(HOSTS) : [];
 const report = schemaOf('report-1');
 const repair = schemaOf('repair-1');
 const recording = schemaOf('recording-1');
+const plan = schemaOf('plan-1');
+const history = schemaOf('history-1');
 
 describe('the schemas in docs/schema', () => {
   it('hold for a report of this host', async () => {
@@ -38,6 +41,7 @@ describe('the schemas in docs/schema', () => {
     const fixed = JSON.parse((await stdoctor(['fix', '--dry-run', '--from', directory, '--json'])).stdout);
     expectValid(repair, fixed);
     expect(fixed.repairs).toHaveLength(1);
+    expectValid(plan, JSON.parse((await stdoctor(['plan', '--from', directory, '--json'])).stdout));
   });
 
   it('hold for fix on this host', async () => {
@@ -50,6 +54,42 @@ describe('the schemas in docs/schema', () => {
     expectValid(recording, manifestOf(directory));
     expectValid(report, JSON.parse((await stdoctor(['check', '--from', directory, '--json'])).stdout));
     expectValid(repair, JSON.parse((await stdoctor(['fix', '--from', directory, '--json'])).stdout));
+    const planned = JSON.parse((await stdoctor(['plan', '--from', directory, '--json'])).stdout);
+    expectValid(plan, planned);
+    expect(planned.plans.flatMap(({ steps }: { steps: unknown[] }) => steps)).not.toEqual([]);
+  });
+
+  it('hold for plans with all that a step may have', async () => {
+    const cases = ['bind-source-deleted-not-utf8/stages/0-sick', 'fs-shutdown-xfs-autoclear/stages/0-sick', 'loop-backing-deleted-held'];
+    const plans = await Promise.all(
+      cases.map((name) => stdoctor(['plan', '--from', join(ROOT, 'checks/zombie-mounts/cases', name), '--json'])),
+    );
+    for (const { stdout } of plans) {
+      expectValid(plan, JSON.parse(stdout));
+    }
+    const steps = plans.flatMap(({ stdout }) => JSON.parse(stdout).plans.flatMap((each: { steps: object[] }) => each.steps));
+    const fields = new Set(steps.flatMap((step) => Object.keys(step)));
+    expect([...fields]).toEqual(expect.arrayContaining(['release', 'limitMs', 'patienceMs']));
+  });
+
+  it('hold for what is taken back, gone on with and remembered', async () => {
+    const machine = JSON.parse((await stdoctor(['check', '--json'])).stdout).targets[0].identity;
+    const json = async (stateDir: string, ...argv: string[]) =>
+      JSON.parse((await stdoctor([...argv, '--json'], { env: { STDOCTOR_STATE_DIR: stateDir } })).stdout);
+    for (const came of ['opened', 'act', 'acted', 'proven', 'closed'] as const) {
+      const { stateDir, file } = journalledState(machine, came);
+      expectValid(report, await json(stateDir, 'check', 'interrupted-repairs'));
+      expectValid(history, await json(stateDir, 'history', '--repairs'));
+      expectValid(repair, await json(stateDir, 'undo'));
+      expectValid(repair, await json(stateDir, 'resume'));
+      const ended = await json(stateDir, ...(came === 'closed' ? ['undo', '--yes'] : ['resume', '--rollback', '--yes']));
+      expectValid(repair, ended);
+      expect([ended.repairs[0].outcome, ended.repairs[0].run, existsSync(file)]).toEqual(['undone', RUN, false]);
+      const told = await json(stateDir, 'history');
+      expectValid(history, told);
+      expect(told.repairs).toMatchObject([{ outcome: 'undone', takenUp: [{ way: 'back' }] }]);
+    }
+    expectValid(history, await json(scratch(), 'history'));
   });
 
   it('refuse broken documents', async () => {
@@ -58,6 +98,14 @@ describe('the schemas in docs/schema', () => {
     const directory = join(scratch(), 'recording');
     await stdoctor(['record', '--output', directory]);
     const manifest = manifestOf(directory);
+    const planned = JSON.parse((await stdoctor(['plan', '--from', join(HOSTS, 'hv1-after-reboot'), '--json'])).stdout);
+    const [wanted] = planned.plans.filter(({ steps }: { steps: unknown[] }) => steps.length > 0);
+    const withPlan = (more: object) => ({ ...planned, plans: [{ ...wanted, ...more }] });
+    const { stateDir } = journalledState('m', 'closed');
+    const told = JSON.parse((await stdoctor(['history', '--json'], { env: { STDOCTOR_STATE_DIR: stateDir } })).stdout);
+    const withAct = (more: object) => ({ ...told, repairs: [{ ...told.repairs[0], acts: [{ ...told.repairs[0].acts[0], ...more }] }] });
+    expectValid(plan, { ...withPlan({ more: 1 }), more: 2 });
+    expectValid(history, { ...withAct({ more: 1 }), more: 2 });
     const step = { title: 't', why: 'w', risk: 'safe', action: { kind: 'run', argv: ['true'] }, undo: { none: 'nothing to undo' } };
     const finding = {
       id: 'fuse-dead-12345678',
@@ -88,6 +136,25 @@ describe('the schemas in docs/schema', () => {
       [report, withFinding({ fix: { ...finding.fix, steps: [{ ...step, undo: {} }] } })],
       [repair, { ...fixed, unknown: undefined }],
       [repair, { ...fixed, repairs: [{ finding, plan: finding.fix, outcome: 'fine', reason: null, steps: [] }] }],
+      [repair, { ...fixed, repairs: [{ finding, plan: finding.fix, outcome: 'refused', reason: null, steps: [] }] }],
+      [report, { ...checked, targets: [{ ...checked.targets[0], checks: [{ ...checked.targets[0].checks[0], tooMany: undefined }] }] }],
+      [plan, { ...planned, schema: 'stdoctor.plan/2' }],
+      [plan, { ...planned, expiresAt: 'tomorrow' }],
+      [plan, { ...planned, target: { ...planned.target, boot: undefined } }],
+      [plan, withPlan({ state: 'fine' })],
+      [plan, withPlan({ fingerprint: 'sha256:0' })],
+      [plan, withPlan({ steps: [{ ...wanted.steps[0], guards: undefined }] })],
+      [plan, withPlan({ steps: [{ ...wanted.steps[0], proof: [{ is: 'x' }] }] })],
+      [plan, withPlan({ steps: [{ ...wanted.steps[0], limitMs: -1 }] })],
+      [plan, withPlan({ steps: [{ ...wanted.steps[0], release: 'umount' }] })],
+      [plan, withPlan({ steps: [{ ...wanted.steps[0], undo: { action: wanted.steps[0].action } }] })],
+      [history, { ...told, repairs: undefined }],
+      [history, { ...told, repairs: [{ ...told.repairs[0], outcome: 'fine' }] }],
+      [history, { ...told, repairs: [{ ...told.repairs[0], who: { user: 'root' } }] }],
+      [history, withAct({ of: 'nothing' })],
+      [history, withAct({ step: 0 })],
+      [history, withAct({ proven: null })],
+      [history, withAct({ startedAt: null })],
       [recording, { ...manifest, entries: [{ probe: { kind: 'shell', line: 'true' }, answer: manifest.entries[0].answer }] }],
       [
         recording,

@@ -8,6 +8,7 @@ const STATES: Readonly<Record<InterruptedRepair['steps'][number]['state'], strin
   'not-begun': 'not begun',
   begun: 'begun, its end is not known',
   done: 'done',
+  'going-back': 'its taking back begun, the end of that is not known',
   'taken-back': 'taken back',
 };
 

@@ -1,4 +1,4 @@
-import { Unknown } from './asking.ts';
+import { messageOf } from '../errors.ts';
 import type { Asking, Claim, Holds, Json, Word } from './types.ts';
 
 const conditions = new Map<string, (args: never) => Asking<Holds>>();
@@ -24,9 +24,7 @@ export function* examine(claim: Claim): Asking<Holds> {
   try {
     return yield* look(claim.args as never);
   } catch (error) {
-    if (error instanceof Unknown) {
-      return { holds: false, expected: `to be able to look at ${claim.is}`, found: error.message };
-    }
-    throw error;
+    // Arguments out of a file may be of any kind.
+    return { holds: false, expected: `to be able to look at ${claim.is}`, found: messageOf(error) };
   }
 }

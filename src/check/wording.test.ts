@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { sentence } from './wording.ts';
+import { claimText, sentence } from './wording.ts';
 
 const finding = {
   subject: { kind: 'mount', name: '/mnt/a\x1b[2J\nb' },
@@ -20,4 +20,15 @@ it.each([
 
 it('needs no data', () => {
   expect(sentence('{subject} {node}', { subject: finding.subject, data: undefined })).toBe('/mnt/a\\e[2J\\nb {node}');
+});
+
+it.each([
+  [
+    { point: '/mnt/a\nb', raw: { base64: '/w==' }, copy: { join: [{ ref: 'rescue' }, '/x'] } },
+    "is (point /mnt/a\\nb, raw $'\\xff', copy {rescue}/x)",
+  ],
+  [{ a: [], b: { join: 'x' }, c: { join: [1] }, d: { ref: 5 }, e: null }, 'is (a [], b {"join":"x"}, c {"join":[1]}, d {"ref":5}, e null)'],
+  [7, 'is ()'],
+])('a claim, whatever its arguments are: %j', (args, text) => {
+  expect(claimText({ is: 'is', args })).toBe(text);
 });

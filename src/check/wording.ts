@@ -35,8 +35,14 @@ export function claimText({ is, args }: Claim): string {
 }
 
 function valueText(value: Json): string {
-  if (typeof value === 'object' && value !== null && ('base64' in value || 'ref' in value || 'join' in value)) {
-    return wordText(value as unknown as Word);
+  if (typeof value === 'string') {
+    return printable(value);
   }
-  return typeof value === 'string' ? printable(value) : JSON.stringify(value);
+  return isWord(value) ? wordText(value as unknown as Word) : JSON.stringify(value);
+}
+
+/** A claim may come out of a file, where its arguments are of any kind. */
+function isWord(value: unknown): boolean {
+  const { base64, ref, join } = (value ?? {}) as { base64?: unknown; ref?: unknown; join?: unknown };
+  return [value, base64, ref].some((text) => typeof text === 'string') || (Array.isArray(join) && join.every(isWord));
 }

@@ -27,7 +27,7 @@ function daemon(pid: number): Process {
 }
 
 function daemons(more: Partial<FuseDaemons> = {}): FuseDaemons {
-  return { seen: { source: '', at: '' }, complete: true, byConnection: new Map(), unmapped: [], ...more };
+  return { seen: { source: '', at: '' }, complete: true, byConnection: new Map(), strangers: new Set(), unmapped: [], ...more };
 }
 
 describe('connectionOf', () => {

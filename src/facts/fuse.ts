@@ -2,7 +2,9 @@ import { all, ask, defineFact, expectOutput, outputOf, read, run, seenAt, source
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
 import { fromByteString, type Name, toByteString } from '../names.ts';
-import { type Mount, mountTable, optionList, optionValue, topAt } from './mountinfo.ts';
+import { otherNamespaces } from './holders.ts';
+import { isFuse } from './mount-kinds.ts';
+import { type Mount, mountTable, optionList, optionValue, parseMountinfo, topAt } from './mountinfo.ts';
 import { procLinks } from './proc-links.ts';
 import { type Process, processOf } from './process.ts';
 
@@ -71,6 +73,8 @@ export interface FuseDaemons {
   complete: boolean;
   /** By connection number, where the kernel tells it. */
   byConnection: ReadonlyMap<number, Process[]>;
+  /** Connections that a process of another mount namespace holds, in which no mount has this number. */
+  strangers: ReadonlySet<number>;
   /** Processes that hold /dev/fuse while the kernel does not tell which connection, with their arguments. */
   unmapped: { process: Process; argv: Name[] }[];
 }
@@ -87,8 +91,10 @@ export const fuseDaemons = defineFact('fuse-daemons', function* (): Asking<FuseD
     }
   }
   const infos = yield* all(held.map((link) => read(`/proc/${link.pid}/fdinfo/${link.descriptor}`)));
+  const elsewhere = yield* connectionsElsewhere(pids);
   const byConnection = new Map<number, Process[]>();
   const without = new Set<number>();
+  const strangers = new Set<number>();
   held.forEach((link, index) => {
     // fuse_connection:	39
     const connection = /^fuse_connection:\s+(\d+)$/m.exec(outputOf(infos[index] as Answer))?.[1];
@@ -98,6 +104,8 @@ export const fuseDaemons = defineFact('fuse-daemons', function* (): Asking<FuseD
     }
     if (connection === undefined) {
       without.add(link.pid);
+    } else if (elsewhere.get(link.pid)?.has(Number(connection)) === false) {
+      strangers.add(Number(connection));
     } else {
       const holders = byConnection.get(Number(connection)) ?? [];
       byConnection.set(Number(connection), holders.includes(process) ? holders : [...holders, process]);
@@ -112,8 +120,25 @@ export const fuseDaemons = defineFact('fuse-daemons', function* (): Asking<FuseD
       unmapped.push({ process, argv: outputOf(answer).split('\0').filter(Boolean).map(fromByteString) });
     }
   }
-  return { seen: links.seen, complete: links.complete, byConnection, unmapped };
+  return { seen: links.seen, complete: links.complete, byConnection, strangers, unmapped };
 });
+
+/**
+ * By pid, for processes of other mount namespaces: the connections that are mounted there. A daemon whose mount is gone
+ * keeps its number, and the kernel gives the same number to the next mount: then it is another one's.
+ */
+function* connectionsElsewhere(pids: readonly number[]): Asking<ReadonlyMap<number, ReadonlySet<number>>> {
+  const others = [...(yield* otherNamespaces(pids))];
+  const tables = yield* all(others.map((pid) => read(`/proc/${pid}/mountinfo`, { maxBytes: 16 * 1024 * 1024 })));
+  const connections = new Map<number, ReadonlySet<number>>();
+  others.forEach((pid, index) => {
+    const text = outputOf(tables[index] as Answer);
+    if (text.endsWith('\n')) {
+      connections.set(pid, new Set(parseMountinfo(text).filter(isFuse).map(connectionOf)));
+    }
+  });
+  return connections;
+}
 
 export interface DaemonsOfMount {
   processes: Process[];
@@ -132,7 +157,11 @@ export function daemonsOf(mount: Mount, daemons: FuseDaemons): DaemonsOfMount {
   const named = daemons.unmapped.filter(({ argv }) => argv.some((word) => toByteString(word) === point));
   return named.length > 0
     ? { processes: named.map(({ process }) => process), by: 'arguments', complete: true }
-    : { processes: [], by: 'kernel', complete: daemons.complete && daemons.unmapped.length === 0 };
+    : {
+        processes: [],
+        by: 'kernel',
+        complete: daemons.complete && daemons.unmapped.length === 0 && !daemons.strangers.has(connectionOf(mount)),
+      };
 }
 
 /** The user and group whose questions the daemon answers, where it answers no others (no `allow_other`). */

@@ -153,7 +153,7 @@ export const nobodySeenHolding = defineCondition('nobody-seen-holding', function
 });
 
 /** Processes that mean another mount by the same path: those known to live in another mount namespace. */
-function* otherNamespaces(pids: readonly number[]): Asking<ReadonlySet<number>> {
+export function* otherNamespaces(pids: readonly number[]): Asking<ReadonlySet<number>> {
   if (pids.length === 0) {
     return new Set();
   }

@@ -1,6 +1,10 @@
 import { ask, defineFact, outputOf, seenAt, Unknown, whyNot } from '../check/asking.ts';
 import type { Asking, Probe, Seen, Subject } from '../check/types.ts';
 
+/** `going-back`: its taking back was begun. */
+const STATES = ['not-begun', 'begun', 'done', 'going-back', 'taken-back'] as const;
+type StepState = (typeof STATES)[number];
+
 /** A repair of ours that was begun and never ended, as the journal tells. */
 export interface InterruptedRepair {
   run: string;
@@ -13,7 +17,7 @@ export interface InterruptedRepair {
   summary: string;
   /** It was being taken back. */
   goesBack: boolean;
-  steps: { title: string; state: 'not-begun' | 'begun' | 'done' | 'taken-back' }[];
+  steps: { title: string; state: StepState }[];
 }
 
 export interface Interrupted {
@@ -43,12 +47,13 @@ export const interrupted = defineFact('interrupted', function* (): Asking<Interr
 
 /** A recording may hold anything in its place. */
 function isInterruptedRepair(entry: unknown): entry is InterruptedRepair {
-  const { run, finding, at, by, subject, summary, steps } = (entry ?? {}) as Partial<InterruptedRepair>;
+  const { run, finding, at, by, subject, summary, goesBack, steps } = (entry ?? {}) as Partial<InterruptedRepair>;
   const name = subject?.name as { base64?: unknown } | string | undefined;
   return (
     [run, finding, at, by, summary, subject?.kind].every((field) => typeof field === 'string') &&
     (typeof name === 'string' || typeof name?.base64 === 'string') &&
+    typeof goesBack === 'boolean' &&
     Array.isArray(steps) &&
-    steps.every((step) => typeof step?.title === 'string' && typeof step.state === 'string')
+    steps.every((step) => typeof step?.title === 'string' && STATES.includes(step.state))
   );
 }

@@ -267,9 +267,10 @@ describe('conditions', () => {
   });
 
   it('same-bytes', async () => {
+    const COMPARED = 'sh -c dd if="$1" iflag=direct bs=4M status=none | cmp -- - "$2" sh /dev/loop0 /b';
     const same = (bytes = 9) => examine(sameBytes({ a: '/dev/loop0', b: '/b', bytes }));
     const look = (answer: Answer, b = 'f 9 98 65024 1') =>
-      target({ ...world, files: { 'cmp -- /dev/loop0 /b': answer }, found: { '/dev/loop0': 'b 0 97 6 1', '/b': b } });
+      target({ ...world, files: { [COMPARED]: answer }, found: { '/dev/loop0': 'b 0 97 6 1', '/b': b } });
     const gather = (asked: ReturnType<typeof look>) => new Round(asked, Date.now() + 5000).gather(same());
     expect(await gather(look(said('')))).toEqual({ holds: true });
     expect(await gather(look(said('/a /b differ: byte 1, line 1\n', 1)))).toMatchObject({
@@ -280,7 +281,7 @@ describe('conditions', () => {
     for (const [type, kind] of Object.entries({ c: 'a character device', p: 'a pipe', l: 'a symbolic link', d: 'a directory' })) {
       const asked = look(said(''), `${type} 9 98 65024 1`);
       expect(await gather(asked)).toMatchObject({ holds: false, found: `/b: ${kind}` });
-      expect(asked.asked.some((probe) => wordsOf(probe).startsWith('cmp'))).toBe(false);
+      expect(asked.asked.some((probe) => wordsOf(probe).includes('cmp'))).toBe(false);
     }
     const endless = look(said(''));
     await new Round(endless, Date.now() + 5000).gather(same(1e18));

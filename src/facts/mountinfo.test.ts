@@ -323,9 +323,9 @@ describe('mountTable and its conditions', () => {
       found: 'mount 52 (fuse.sshfs, host:/x, device 0:44) there',
     });
     expect(await now('38 1 0:38 / /moved rw - fuse.sshfs host:/x rw\n')).toMatchObject({
-      found: 'mount 38 (fuse.sshfs, host:/x, device 0:38) at /moved',
+      found: 'it at /moved, and nothing mounted there',
     });
-    expect(await now('38 1 8:3 /sub /m rw - ext4 b rw\n')).toMatchObject({ found: 'mount 38 (ext4, b, device 8:3, root /sub) at /m' });
+    expect(await now('38 1 8:3 /sub /m rw - ext4 b rw\n')).toMatchObject({ found: 'mount 38 (ext4, b, device 8:3, root /sub) there' });
     const deep = one('38 1 0:38 / /a/m rw - nfs h:/x rw');
     const covered = `1 0 8:1 / / rw - ext4 a rw\n${deep.line}\n40 1 0:40 / /a rw - tmpfs t rw\n`;
     expect(await round(said(covered)).gather(examine(claimMount(deep)))).toMatchObject({ found: 'another mount over the way there' });

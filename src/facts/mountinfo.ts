@@ -83,8 +83,8 @@ function parseLine(line: string): Mount {
   };
 }
 
-/** `\040` → space. One pass, so that `\134040` stays `\040`. */
-function unescapeOctal(text: string): string {
+/** `\040` → space, as seq_path() writes names. One pass, so that `\134040` stays `\040`. */
+export function unescapeOctal(text: string): string {
   return text.includes('\\') ? text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) : text;
 }
 
@@ -191,17 +191,19 @@ const mountIs = defineCondition(
     const mount = table.mounts.find(({ id }) => id === args.id);
     const top = topAt(table, args.point);
     const expected = `${describe(args)} at ${showName(args.point)}`;
-    if (mount === undefined) {
-      return { holds: false, expected, found: top === undefined ? 'nothing mounted there' : `${describe(top)} there` };
-    }
-    const same =
-      sameName(mount.point, args.point) &&
+    const there = top === undefined ? 'nothing mounted there' : `${describe(top)} there`;
+    const itself =
+      mount !== undefined &&
       mount.device === args.device &&
       mount.fstype === args.fstype &&
       sameName(mount.source, args.source) &&
       sameName(mount.root, args.root);
-    if (!same) {
-      return { holds: false, expected, found: `${describe(mount)} at ${showName(mount.point)}` };
+    if (!itself) {
+      // Its id may have been given to another mount, anywhere.
+      return { holds: false, expected, found: there };
+    }
+    if (!sameName(mount.point, args.point)) {
+      return { holds: false, expected, found: `it at ${showName(mount.point)}, and ${there}` };
     }
     if (table.visible.has(mount.id)) {
       return { holds: true };

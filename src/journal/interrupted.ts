@@ -23,9 +23,10 @@ export function describeInterrupted(stateDir: string, underWay: string | undefin
 }
 
 /** As the journal alone knows it. */
-export function stateOf(repair: Journaled, index: number): 'not-begun' | 'begun' | 'done' | 'taken-back' {
-  if (deedOf(repair, 'undo', index)?.proven === true) {
-    return 'taken-back';
+export function stateOf(repair: Journaled, index: number): 'not-begun' | 'begun' | 'done' | 'going-back' | 'taken-back' {
+  const undone = deedOf(repair, 'undo', index);
+  if (undone !== undefined) {
+    return undone.proven ? 'taken-back' : 'going-back';
   }
   const deed = deedOf(repair, 'step', index);
   return deed === undefined ? 'not-begun' : deed.proven ? 'done' : 'begun';

@@ -23,7 +23,7 @@ const OPENED: Entry = {
   who: WHO,
   machine: 'm',
   boot: 'b',
-  finding: { id: 'p', subject: { kind: 'mount', name: '/x' } } as Finding,
+  finding: { id: 'p', check: 'c', subject: { kind: 'mount', name: '/x' } } as Finding,
   summary: 's',
   risk: 'safe',
   steps: [STEP, STEP],
@@ -146,6 +146,6 @@ describe('what the lines come to', () => {
     expect(repairOf(...closed)).toMatchObject({ closed: { as: 'repaired' } });
     expect(stateOf(repairOf(...closed), 0)).toBe('done');
     const undoing = repairOf(...closed, { event: 'taken-up', way: 'back', by: 'run-2', who: WHO, boot: null }, { ...ACT, of: 'undo' });
-    expect([isInterrupted(undoing), lastRun(undoing), stateOf(undoing, 0)]).toEqual([true, 'run-2', 'done']);
+    expect([isInterrupted(undoing), lastRun(undoing), stateOf(undoing, 0)]).toEqual([true, 'run-2', 'going-back']);
   });
 });

@@ -88,21 +88,30 @@ function parseLine(text: string, index: number): Line {
   if (typeof v === 'number' && v > JOURNAL_VERSION) {
     throw new Error(`line ${index + 1}: expected version ${JOURNAL_VERSION}, found version ${v} of a newer stdoctor`);
   }
-  const known = v === JOURNAL_VERSION && [at, run, plan].every((field) => typeof field === 'string') && EVENTS.includes(event as never);
+  const known = v === JOURNAL_VERSION && [at, run, plan].every(isText) && EVENTS.includes(event as never);
   if (!known || !hasItsFields(read as Line)) {
     throw new Error(`line ${index + 1}: expected an event of a repair, found ${printable(text.slice(0, 60))}`);
   }
   return read as Line;
 }
 
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
+}
+
 function hasItsFields(line: Line): boolean {
   switch (line.event) {
     case 'opened':
-      return Array.isArray(line.steps) && typeof line.finding?.id === 'string' && typeof line.references === 'object';
+      return (
+        [line.finding?.id, line.finding?.check, line.finding?.subject?.kind, line.who?.user, line.summary, line.machine].every(isText) &&
+        Array.isArray(line.steps) &&
+        line.steps.every((step) => isText(step?.title) && typeof step.action === 'object' && typeof step.undo === 'object') &&
+        typeof line.references === 'object'
+      );
     case 'taken-up':
-      return typeof line.by === 'string' && (line.way === 'forward' || line.way === 'back');
+      return isText(line.by) && isText(line.who?.user) && (line.way === 'forward' || line.way === 'back');
     case 'closed':
-      return typeof line.as === 'string';
+      return isText(line.as);
     case 'act':
       return Number.isInteger(line.step) && typeof line.action === 'object' && Array.isArray(line.proof);
     case 'started':

@@ -3,14 +3,15 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { examine } from '../check/condition.ts';
-import type { Acted, Claim, ResolvedAction, Step, Target } from '../check/types.ts';
+import type { Acted, Child, Claim, ResolvedAction, Step, Target } from '../check/types.ts';
 import { makeDirectory } from '../directory.ts';
 import type { Listener } from '../engine/events.ts';
 import { Round } from '../engine/round.ts';
 import { messageOf } from '../errors.ts';
-import type { Purpose, Undo } from '../journal/entries.ts';
+import type { Closed, Purpose, Undo } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type References, resolveAction, resolveClaim } from '../journal/references.ts';
+import type { Repair } from './result.ts';
 
 const DEFAULT_PATIENCE = 2000;
 const LOOK_EVERY = 250;
@@ -61,6 +62,23 @@ export function logOf(stateDir: string, { run, plan }: Place, step: number, of: 
   return join(stateDir, 'runs', run, `${plan}-${step + 1}${of === 'step' ? '' : `-${of}`}.log`);
 }
 
+/** The end of a repair, in the journal and as a result. Where it cannot be written any more, it stays open there, and failed. */
+export function close(
+  { run, plan }: Place,
+  as: Closed & Repair['outcome'],
+  why: string | null,
+  steps: Repair['steps'],
+  journal: Doing['journal'],
+): Pick<Repair, 'outcome' | 'reason' | 'steps'> {
+  try {
+    journal.write(run, plan, { event: 'closed', as, ...(why !== null && { why }) });
+    return { outcome: as, reason: why, steps };
+  } catch (error) {
+    const reasons = new Set([...(why === null ? [] : [why]), messageOf(error)]);
+    return { outcome: 'failed', reason: [...reasons].join('; '), steps };
+  }
+}
+
 /** Journal, act, journal. Rejects only where the journal cannot be written. */
 export async function carryOut(place: Place, deed: DeedOptions, doing: Doing): Promise<Deeded> {
   const { of, step, action, proof = [], undo } = deed;
@@ -70,7 +88,9 @@ export async function carryOut(place: Place, deed: DeedOptions, doing: Doing): P
   makeDirectory(join(stateDir, 'runs', run));
   journal.write(run, plan, { event: 'act', of, step, action, proof, ...(undo !== undefined && { undo }) });
   deed.begun?.();
-  const acted = await act(action, log, deed.limitMs, doing, (child) => journal.write(run, plan, { event: 'started', of, step, child }));
+  // A command that has begun is not let go of for want of the line that names it: whoever holds its output is it.
+  const started = attempt((child: Child) => journal.write(run, plan, { event: 'started', of, step, child }));
+  const acted = await act(action, log, deed.limitMs, doing, started);
   if (!acted.running) {
     const { ok, code, why } = acted;
     journal.write(run, plan, { event: 'acted', of, step, ok, code, log, ...(why !== undefined && { why }) });
@@ -83,7 +103,7 @@ async function act(
   log: string,
   limitMs: number | undefined,
   { target, listen, stop }: Pick<Doing, 'target' | 'listen' | 'stop'>,
-  started: (child: { pid: number; startTime: string }) => void,
+  started: (child: Child) => void,
 ): Promise<Omit<Deeded, 'output'>> {
   if (target.act === undefined) {
     return { ok: false, code: -1, why: `${target.name} can only be read` };
@@ -129,8 +149,12 @@ export function isUrgent(stop: AbortSignal): boolean {
 type Examined = { holds: true } | { holds: false; expected: string; found: string; claim: Claim };
 
 /** All claims on one fresh look at the world; the first that does not hold. */
-export async function examineAll(claims: readonly Claim[], { target, roundMs }: Pick<Doing, 'target' | 'roundMs'>): Promise<Examined> {
-  const round = new Round(target, Date.now() + Math.max(roundMs, longest(claims)));
+export async function examineAll(
+  claims: readonly Claim[],
+  { target, roundMs }: Pick<Doing, 'target' | 'roundMs'>,
+  atLeastMs = longest(claims),
+): Promise<Examined> {
+  const round = new Round(target, Date.now() + Math.max(roundMs, atLeastMs));
   for (const claim of claims) {
     const held = await round.gather(examine(claim));
     if (!held.holds) {
@@ -196,7 +220,12 @@ export async function giveBack(place: Place, index: number, step: Step, referenc
     ...(await act(action, '/dev/null', RELEASE_LIMIT, doing, () => {})),
     output: '',
   }));
-  return given.ok ? undefined : `what step ${index + 1} borrowed could not be given back: ${failureOf(given, { expected: '', found: '' })}`;
+  // It may be gone by itself, or somebody else gave it back.
+  const { proof } = resolveStep(step, references);
+  if (given.ok || (proof.length > 0 && !(await examineAll(proof, doing)).holds)) {
+    return undefined;
+  }
+  return `what step ${index + 1} borrowed could not be given back: ${failureOf(given, { expected: '', found: '' })}`;
 }
 
 function attempt<A extends unknown[]>(write: (...args: A) => void): (...args: A) => void {
@@ -204,7 +233,7 @@ function attempt<A extends unknown[]>(write: (...args: A) => void): (...args: A)
     try {
       write(...args);
     } catch {
-      // Said where it failed first.
+      // Said where it fails for good.
     }
   };
 }

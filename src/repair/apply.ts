@@ -10,7 +10,7 @@ import { type References, refersTo } from '../journal/references.ts';
 import { sameName, showName } from '../names.ts';
 import { masked } from '../secrets.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
-import { carryOut, type Doing, examineAll, failureOf, giveBack, isUrgent, type Place, prove, resolveStep } from './acting.ts';
+import { carryOut, close, type Doing, examineAll, failureOf, giveBack, isUrgent, type Place, prove, resolveStep } from './acting.ts';
 import { sameSteps, whatChanged } from './changes.ts';
 import type { Repair, StepResult } from './result.ts';
 
@@ -79,10 +79,7 @@ export async function goThrough(
   const { journal, stop } = context;
   const { steps } = plan;
   const results = steps.map(notDone);
-  const close = (as: Closed & Repair['outcome'], why: string | null) => {
-    journal.write(place.run, place.plan, { event: 'closed', as, ...(why !== null && { why }) });
-    return { outcome: as, reason: why, steps: results };
-  };
+  const end = (as: Closed & Repair['outcome'], why: string | null) => close(place, as, why, results, journal);
   let ended: { outcome: 'failed' | 'stale' | 'refused'; reason: string } | undefined;
   for (const index of which) {
     if (isUrgent(stop)) {
@@ -92,6 +89,9 @@ export async function goThrough(
     try {
       const result = await applyStep(place, step, index, begun, references, steps.length, context);
       results[index] = result;
+      if (result.outcome === 'not-done') {
+        break;
+      }
       if (result.outcome !== 'proven') {
         const outcome = result.outcome as 'failed' | 'stale' | 'refused';
         ended = { outcome, reason: `step ${index + 1} (${step.title}): ${result.why}` };
@@ -103,12 +103,18 @@ export async function goThrough(
       break;
     }
   }
-  if (isUrgent(stop) && begun.length === 0) {
-    close('refused', 'interrupted before anything was done');
+  if (isUrgent(stop) && begun.length === 0 && which.length === steps.length) {
+    end('refused', 'interrupted before anything was done');
     throw interrupted('nothing was done');
   }
-  if (isUrgent(stop) && results.some(({ running }) => running === true)) {
-    throw interrupted(`${results.find(({ running }) => running === true)?.why}. stdoctor resume says what became of it`);
+  const running = results.find((result) => result.running === true);
+  if (running !== undefined) {
+    // Nothing is given back under it: the plan stays open until resume has seen its end.
+    const reason = `${ended?.reason ?? running.why}. stdoctor resume says what became of it`;
+    if (isUrgent(stop)) {
+      throw interrupted(reason);
+    }
+    return { outcome: 'failed', reason, steps: results };
   }
   const kept: string[] = [];
   for (const index of begun.toReversed()) {
@@ -119,18 +125,19 @@ export async function goThrough(
     throw interrupted('some steps were done: stdoctor resume goes on or takes them back');
   }
   if (kept.length > 0) {
-    ended = { outcome: 'failed', reason: [...(ended === undefined ? [] : [ended.reason]), ...kept].join('; ') };
+    // Stays open in the journal: every check says so until resume has given it back.
+    return { outcome: 'failed', reason: [...(ended === undefined ? [] : [ended.reason]), ...kept].join('; '), steps: results };
   }
   if (ended !== undefined) {
-    return close(ended.outcome, ended.reason);
+    return end(ended.outcome, ended.reason);
   }
   const after = await look(wanted, context);
   const remains = plan.remains?.replaceAll('{rescue}', () => showName(references['rescue'] ?? '')) ?? null;
   if (after.state === 'gone') {
-    return close('repaired', remains);
+    return end('repaired', remains);
   }
   const still = after.state === 'found' ? `every step was proven, yet the fault is still found: ${after.finding.summary}` : after.why;
-  return close('unproven', remains ?? still);
+  return end('unproven', remains ?? still);
 }
 
 /** A step that was to be taken and is not proven. */
@@ -212,6 +219,9 @@ async function applyStep(
   const held = await examineAll(guards, doing);
   if (!held.holds) {
     return end(restsOnRun(step.guards[guards.indexOf(held.claim)]) ? 'refused' : 'stale', notHeld(held));
+  }
+  if (isUrgent(doing.stop)) {
+    return notDone(step);
   }
 
   tell('acting');

@@ -22,13 +22,16 @@ function essence({ action, risk, guards, proof, undo, release, patienceMs, limit
 
 /** The first condition of the old plan that no longer holds, else the first difference between the plans. */
 export async function whatChanged(then: Plan, now: Plan | null, doing: Pick<Doing, 'target' | 'roundMs'>): Promise<string> {
-  const first = 'refused' in then ? undefined : then.steps[0];
+  return (await whatNoLongerHolds(then, doing)) ?? `${difference(then, now)}; nothing was done`;
+}
+
+/** The first condition of a plan's first step that does not hold now, of those that rest on no name of the run. */
+export async function whatNoLongerHolds(plan: Plan, doing: Pick<Doing, 'target' | 'roundMs'>): Promise<string | undefined> {
+  const first = 'refused' in plan ? undefined : plan.steps[0];
   const guards = (first?.guards ?? []).filter(({ args }) => !JSON.stringify(args).includes('"ref":'));
-  const held = await examineAll(guards, doing);
-  if (!held.holds) {
-    return `expected ${held.expected}, found ${held.found}; nothing was done`;
-  }
-  return `${difference(then, now)}; nothing was done`;
+  // They may stand in a file: no image is read for as long as that wishes.
+  const held = await examineAll(guards, doing, 0);
+  return held.holds ? undefined : `expected ${held.expected}, found ${held.found}; nothing was done`;
 }
 
 function difference(then: Plan, now: Plan | null): string {

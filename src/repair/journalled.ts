@@ -1,14 +1,16 @@
 /** What `resume` and `undo` share: repairs out of the journal, looked at on the host as it is now, and put before whoever decides. */
+import { Unknown } from '../check/asking.ts';
 import type { Child, Target } from '../check/types.ts';
 import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, identityOf } from '../engine/inspect.ts';
 import { Round } from '../engine/round.ts';
+import { StdoctorError } from '../errors.ts';
 import { host } from '../facts/host.ts';
 import type { Journaled } from '../journal/entries.ts';
 import { Journal } from '../journal/journal.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
 import type { Doing } from './acting.ts';
-import { type ApplyContext, notDone } from './apply.ts';
+import { type ApplyContext, interrupted, notDone } from './apply.ts';
 import { assess, type StepState, waitForEnd } from './assess.ts';
 import { type Repaired, who } from './repair.ts';
 import type { Repair } from './result.ts';
@@ -71,13 +73,21 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
       }
       // With it come the conditions that its steps rest on.
       await entry.load();
-      const each = await options.show(`Looking at: ${repair.summary}`, async (listen): Promise<Known | Child> => {
+      const each = await options.show(`Looking at: ${repair.summary}`, async (listen): Promise<Known | Child | { unknown: string }> => {
         const looking = doing(listen, NEVER);
-        const running = await waitForEnd(repair, known.bootId, looking);
+        const running = await waitForEnd(repair, known.bootId, looking).catch((error: unknown) => {
+          if (error instanceof Unknown) {
+            return { unknown: error.message };
+          }
+          throw error;
+        });
         return running ?? { repair, states: await assess(repair, looking), restarted: repair.boot !== known.bootId };
       });
-      if ('pid' in each) {
-        const why = `a command of its interrupted step still runs as process ${each.pid}: do this again when that has ended, or wait longer with --deadline`;
+      if (!('repair' in each)) {
+        const why =
+          'pid' in each
+            ? `a command of its interrupted step still runs as process ${each.pid}: do this again when that has ended, or wait longer with --deadline`
+            : `whether a command of its interrupted step still runs could not be told: ${each.unknown}`;
         end(unchanged(repair, 'planned', why));
         continue;
       }
@@ -91,6 +101,9 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
     const answers = open.length === 0 ? [] : await handling.decide(open);
     await options.minded(async (stop) => {
       for (const [index, each] of open.entries()) {
+        if (stop.aborted) {
+          throw interrupted('the repair under way was ended, and none was gone on with after it');
+        }
         const answer = answers[index] as Answer<Way>;
         if (!answer.apply) {
           end(unchanged(each.repair, answer.outcome, answer.reason));
@@ -107,7 +120,17 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
           boot: known.bootId,
         };
         const work = (listen: Listener) => handling.carryOut(each, answer.way, { ...context, ...doing(listen, stop) });
-        end(await options.show(each.repair.summary, work));
+        const dealtWith = await options.show(each.repair.summary, work).catch((error: unknown) => {
+          // A journal that fails must not hide what became of the repairs before.
+          if (error instanceof StdoctorError && error.code === 'STD_STATE_DIR' && repairs.length > 0) {
+            return unchanged(each.repair, 'failed', error.message);
+          }
+          throw error;
+        });
+        end(dealtWith);
+      }
+      if (stop.aborted) {
+        throw interrupted('the repair under way was ended');
       }
     });
     return { identity, unknown: [], repairs, missing: [] };

@@ -1,6 +1,6 @@
 /** From findings to repairs: finds, compares with what was planned, asks for consent, and applies what was agreed to. */
 import { userInfo } from 'node:os';
-import type { Risk, Target } from '../check/types.ts';
+import type { Plan, Risk, Target } from '../check/types.ts';
 import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, inspect } from '../engine/inspect.ts';
 import type { CheckResult, FindingResult, TargetResult } from '../engine/result.ts';
@@ -12,7 +12,7 @@ import { Journal } from '../journal/journal.ts';
 import { sameName, showName } from '../names.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
 import { type ApplyContext, applyPlan, notDone } from './apply.ts';
-import { sameSteps, whatChanged } from './changes.ts';
+import { sameSteps, whatChanged, whatNoLongerHolds } from './changes.ts';
 import type { Repair } from './result.ts';
 import type { SavedPlan, SavedPlans } from './saved-plan.ts';
 
@@ -96,7 +96,7 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
     }
     const { plan, risk } = finding;
     if (plan === null || risk === null || 'refused' in plan) {
-      const reason = plan !== null && 'refused' in plan ? plan.refused : 'there is no repair for it';
+      const { refused: reason } = plan !== null && 'refused' in plan ? plan : NO_REPAIR;
       return ended({ ...unapplied(finding), outcome: 'refused', reason });
     }
     const open = journal?.repairs.find((repair) => isInterrupted(repair) && isAbout(repair, finding));
@@ -117,21 +117,20 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
     if (made.identity !== result.identity) {
       return `expected the host that it was made for (${made.name}, ${made.identity}), found ${result.identity}; nothing was done`;
     }
-    if (Date.parse(expiresAt) <= Date.now()) {
+    if (!(Date.parse(expiresAt) > Date.now())) {
       return `expected it to be applied before ${expiresAt}, found ${new Date().toISOString()}; nothing was done`;
     }
     const now = result.findings.find(({ finding }) => finding.id === wanted.finding.id);
-    if (now === undefined || (wanted.plan !== null && !('refused' in wanted.plan) && !sameSteps(now.plan, wanted.plan))) {
-      const change =
-        wanted.plan === null
-          ? 'the fault is no longer found; nothing was done'
-          : await whatChanged(wanted.plan, now?.plan ?? null, { target, roundMs });
+    if (now === undefined || ((hasSteps(wanted.plan) || hasSteps(now.plan)) && !sameSteps(now.plan, wanted.plan))) {
+      const change = await whatChanged(wanted.plan ?? NO_REPAIR, now === undefined ? null : (now.plan ?? NO_REPAIR), { target, roundMs });
       return `${rebooted(made.boot, boot)}${wanted.altered === true ? 'the plan in the file was altered after it was made: ' : ''}${change}`;
     }
     if (made.boot !== boot) {
       return `expected boot ${made.boot ?? 'unknown'}, in which it was made, found boot ${boot ?? 'unknown'}: the host was restarted; nothing was done`;
     }
-    return wanted.altered === true ? 'the plan in the file was altered after it was made; nothing was done' : undefined;
+    return wanted.altered === true
+      ? 'the plan in the file was altered after it was made; nothing was done'
+      : await whatNoLongerHolds(now.plan ?? NO_REPAIR, { target, roundMs });
   }
 
   /** Puts all that can be applied before whoever decides. */
@@ -197,6 +196,12 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
   }
 }
 
+const NO_REPAIR = { refused: 'there is no repair for it' };
+
+function hasSteps(plan: Plan | null): boolean {
+  return plan !== null && !('refused' in plan);
+}
+
 /** A journal that fails after earlier repairs of this run must not hide what became of them. */
 function failed(error: unknown, repair: Repair, candidates: readonly Candidate[]): Repair {
   if (error instanceof StdoctorError && error.code === 'STD_STATE_DIR' && candidates.some((each) => each.repair.run !== null)) {
@@ -233,6 +238,12 @@ export function unknownOf({ id, outcome, reason, unjudged }: CheckResult): strin
 }
 
 export function who(): Who {
-  const { uid, username } = userInfo();
-  return { uid, user: username, sudoUser: process.env['SUDO_USER'] ?? null };
+  const uid = process.getuid?.() ?? -1;
+  let user = String(uid);
+  try {
+    user = userInfo().username;
+  } catch {
+    // Nobody of this number is in the user database, as in many containers.
+  }
+  return { uid, user, sudoUser: process.env['SUDO_USER'] ?? null };
 }

@@ -1,9 +1,10 @@
 /** Repairs that were interrupted: gone on with, or taken back. The host is asked anew, the journal only says what to ask. */
+import { statSync } from 'node:fs';
 import type { Step } from '../check/types.ts';
 import { deedOf, goesBack, type Journaled } from '../journal/entries.ts';
 import { isInterrupted } from '../journal/interrupted.ts';
 import { showName } from '../names.ts';
-import { examineAll, giveBack, type Place } from './acting.ts';
+import { close, examineAll, giveBack, logOf, type Place } from './acting.ts';
 import { type ApplyContext, applyPlan, goThrough, look, notDone, type Steps } from './apply.ts';
 import { sameSteps, whatChanged } from './changes.ts';
 import { type Answer, type Handling, handle, head, type JournalledOptions, type Known } from './journalled.ts';
@@ -29,19 +30,18 @@ export function resumeRepairs(options: ResumeOptions): Promise<Repaired> {
 
 async function goBack({ repair, states }: Known, context: ApplyContext): Promise<Repair> {
   takeUp(repair, 'back', context);
-  const kept = await giveBackAll(repair, context);
-  const taken = await takeBack(repair, states, context);
-  return { ...head(repair), ...(kept.length === 0 ? taken : { ...taken, outcome: 'failed', reason: kept.join('; ') }) };
+  const kept = await giveBackAll(repair, await borrowedBy(repair, context), context);
+  return kept.length > 0 ? notGivenBack(repair, states, kept) : { ...head(repair), ...(await takeBack(repair, states, context)) };
 }
 
 async function goOn({ repair, states }: Known, context: ApplyContext): Promise<Repair> {
   const { journal } = context;
   const wanted = { ...head(repair), plan: head(repair).plan as Steps };
   takeUp(repair, 'forward', context);
-  const close = (outcome: 'healed' | 'stale' | 'refused' | 'failed', reason: string): Repair => {
-    journal.write(repair.run, repair.plan, { event: 'closed', as: outcome, why: reason });
-    return { ...head(repair), outcome, reason, steps: resultsOf(repair, states) };
-  };
+  const end = (as: 'healed' | 'stale' | 'refused', why: string): Repair => ({
+    ...head(repair),
+    ...close(repair, as, why, resultsOf(repair, states), journal),
+  });
 
   for (const [index, { state }] of states.entries()) {
     if (state === 'done' && deedOf(repair, 'step', index)?.proven === false) {
@@ -49,30 +49,38 @@ async function goOn({ repair, states }: Known, context: ApplyContext): Promise<R
     }
   }
   const now = await look(wanted, context);
-  if (now.state === 'found' && sameSteps(now.finding.plan, wanted.plan) && states.some(({ state }) => state !== 'done')) {
+  // What would have to be taken back is not made twice.
+  const made = states.some(({ state }, index) => state === 'done' && !('none' in (repair.steps[index] as Step).undo));
+  if (now.state === 'found' && sameSteps(now.finding.plan, wanted.plan) && states.some(({ state }) => state !== 'done') && !made) {
     // What was done so far has changed nothing of what it rests on: it is done from its beginning, in a run of its own.
-    const kept = await giveBackAll(repair, context);
+    const kept = await giveBackAll(repair, await borrowedBy(repair, context), context);
     if (kept.length > 0) {
-      return close('failed', kept.join('; '));
+      return notGivenBack(repair, states, kept);
     }
     journal.write(repair.run, repair.plan, { event: 'closed', as: 'begun-anew', why: `by run ${context.runId}` });
     return withLeftovers(await applyPlan(now.finding, context), repair);
   }
   if (repair.deeds.length === 0) {
     return now.state === 'gone'
-      ? close('healed', now.why)
-      : close('stale', now.state === 'found' ? await whatChanged(wanted.plan, now.finding.plan, context) : now.why);
+      ? end('healed', now.why)
+      : end('stale', now.state === 'found' ? await whatChanged(wanted.plan, now.finding.plan, context) : now.why);
   }
   const unknown = states.findIndex(({ state }) => state === 'unknown');
   if (unknown >= 0) {
-    const kept = await giveBackAll(repair, context);
+    const kept = await giveBackAll(repair, await borrowedBy(repair, context), context);
     const reason = `whether step ${unknown + 1} (${repair.steps[unknown]?.title}) was done cannot be known: ${states[unknown]?.why}`;
-    return close('refused', [reason, ...kept].join('; '));
+    return kept.length > 0 ? notGivenBack(repair, states, [reason, ...kept]) : end('refused', reason);
   }
   const first = states.findLastIndex(({ state }) => state === 'done') + 1;
   const which = [...repair.steps.keys()].slice(first);
   const borrowed = await borrowedBy(repair, context);
-  const rest = await goThrough(placeOf(repair), wanted, wanted.plan, which, repair.references, borrowed, context);
+  const half = borrowed.filter((index) => wasBeingGivenBack(repair, index));
+  const kept = await giveBackAll(repair, half, context);
+  if (kept.length > 0) {
+    return notGivenBack(repair, states, kept);
+  }
+  const still = borrowed.filter((index) => !half.includes(index));
+  const rest = await goThrough(placeOf(repair), wanted, wanted.plan, which, repair.references, still, context);
   const before = resultsOf(repair, states);
   return {
     ...head(repair),
@@ -91,6 +99,11 @@ function withLeftovers(anew: Repair, { deeds, references }: Journaled): Repair {
   return { ...anew, reason: anew.reason === null ? leftover : `${anew.reason} (${leftover})` };
 }
 
+/** Stays open in the journal: every check says so until it has been given back. */
+function notGivenBack(repair: Journaled, states: Known['states'], why: readonly string[]): Repair {
+  return { ...head(repair), outcome: 'failed', reason: why.join('; '), steps: resultsOf(repair, states) };
+}
+
 function takeUp({ run, plan }: Journaled, way: Way, { journal, runId, who, boot }: ApplyContext): void {
   journal.write(run, plan, { event: 'taken-up', way, by: runId, who, boot });
 }
@@ -107,26 +120,44 @@ function resultsOf(repair: Journaled, states: Known['states']): StepResult[] {
   });
 }
 
-/** Steps whose borrowed things are still there: what the step was to bring about holds, and nothing was given back. */
+/**
+ * Steps whose borrowed things were not given back. In the boot in which one was borrowed it is still there, whatever later
+ * steps did to what proved it; else it is where the step's proof holds.
+ */
 async function borrowedBy(repair: Journaled, context: ApplyContext): Promise<number[]> {
   const borrowed: number[] = [];
   for (const [index, { release }] of repair.steps.entries()) {
     const deed = deedOf(repair, 'step', index);
     if (release !== undefined && deed !== undefined && !deedOf(repair, 'release', index)?.ended?.ok) {
-      const { holds } = await examineAll(deed.proof, context);
-      borrowed.push(...(holds ? [index] : []));
+      const here = deed.ended?.ok === true && repair.boot === context.boot;
+      borrowed.push(...(here || (await examineAll(deed.proof, context)).holds ? [index] : []));
     }
   }
   return borrowed;
 }
 
-/** What could not be given back, as sentences. Where it is not known whether a thing was borrowed, that it cannot be given back says no. */
-async function giveBackAll(repair: Journaled, context: ApplyContext): Promise<string[]> {
+/** Giving it back was begun, and nobody knows how that ended. */
+function wasBeingGivenBack(repair: Journaled, index: number): boolean {
+  const deed = deedOf(repair, 'release', index);
+  return deed !== undefined && deed.ended === undefined;
+}
+
+/**
+ * What could not be given back, as sentences. Where it is not known whether a thing was borrowed, or is borrowed still, that
+ * it cannot be given back says no.
+ */
+async function giveBackAll(repair: Journaled, borrowed: readonly number[], context: ApplyContext): Promise<string[]> {
   const kept: string[] = [];
-  for (const index of (await borrowedBy(repair, context)).toReversed()) {
+  for (const index of borrowed.toReversed()) {
+    // A command that has not done it says so.
+    const given = wasBeingGivenBack(repair, index) && isEmpty(logOf(context.stateDir, placeOf(repair), index, 'release'));
     const why = await giveBack(placeOf(repair), index, repair.steps[index] as Step, repair.references, context);
-    const certain = deedOf(repair, 'step', index)?.ended?.ok === true;
+    const certain = deedOf(repair, 'step', index)?.ended?.ok === true && !given;
     kept.push(...(why !== undefined && certain ? [why] : []));
   }
   return kept;
+}
+
+function isEmpty(file: string): boolean {
+  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
 }

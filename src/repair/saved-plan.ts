@@ -4,11 +4,13 @@ import { readFileSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import type { FindingResult } from '../engine/result.ts';
 import { messageOf, StdoctorError } from '../errors.ts';
+import { printable } from '../names.ts';
 import { masked } from '../secrets.ts';
 import type { Steps } from './apply.ts';
 
 const SCHEMA = 'stdoctor.plan/1';
 const BYTES_AT_MOST = 16 * 1024 * 1024;
+const LEVELS_AT_MOST = 50;
 
 /** On which machine and boot a plan was made, and until when it may be applied. Times are UTC, ISO 8601. */
 export interface Made {
@@ -27,7 +29,7 @@ export interface SavedPlans extends Made {
   unknown: string[];
 }
 
-const name = v.union([v.string(), v.strictObject({ base64: v.pipe(v.string(), v.base64()) })]);
+const name = v.union([v.string(), v.strictObject({ base64: v.pipe(v.string(), v.base64('bytes in base64')) })]);
 type Word = v.InferOutput<typeof name> | { ref: string } | { join: Word[] };
 const word: v.GenericSchema<Word> = v.union([
   name,
@@ -54,7 +56,7 @@ const step = v.strictObject({
   undo: v.union([v.strictObject({ none: v.string() }), v.strictObject({ action, proof: claims })]),
 });
 const subject = v.looseObject({ kind: v.string(), name, key: v.optional(v.string()) });
-const time = v.pipe(v.string(), v.isoTimestamp());
+const time = v.pipe(v.string(), v.isoTimestamp('a time such as 2026-11-21T09:30:00Z'));
 const planFile = v.looseObject({
   schema: v.literal(SCHEMA),
   version: v.string(),
@@ -86,11 +88,11 @@ const planFile = v.looseObject({
 });
 
 export function plansToJson({ plans, unknown, ...made }: SavedPlans): string {
-  const document = { schema: SCHEMA, ...made, plans: plans.map(planToJson), unknown };
+  const document = { schema: SCHEMA, ...made, plans: plans.map((plan) => planToJson(plan, made)), unknown };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function planToJson({ finding, summary, plan, risk }: FindingResult) {
+function planToJson({ finding, summary, plan, risk }: FindingResult, made: Made) {
   const { id, check, code, severity, subject, data, evidence, confidence, cause } = finding;
   const about = {
     id,
@@ -111,17 +113,24 @@ function planToJson({ finding, summary, plan, risk }: FindingResult) {
         state: 'available',
         risk,
         reason: plan.remains ?? null,
-        fingerprint: fingerprintOf(finding.id, plan),
+        fingerprint: fingerprintOf(finding.id, plan, made),
         steps: plan.steps,
       };
 }
 
-/** Of what the plan does and rests on, with the values it rests on: what was approved is what this was made of. */
-function fingerprintOf(id: string, plan: Steps): string {
-  const rests = plan.steps.map(({ title: _title, why: _why, ...essence }) => essence);
+/** Of what the plan does and rests on, and where and until when it may be applied: what was approved is what this was made of. */
+function fingerprintOf(id: string, { steps }: Steps, { expiresAt, target: { identity, boot } }: Made): string {
+  const rests = steps.map(({ title: _title, why: _why, ...essence }) => essence);
   return `sha256:${createHash('sha256')
-    .update(JSON.stringify([id, rests]))
+    .update(JSON.stringify([id, identity, boot, expiresAt, rests], inOrder))
     .digest('hex')}`;
+}
+
+/** The order of keys means nothing, and a reader may change it. */
+function inOrder(_key: string, value: unknown): unknown {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    : value;
 }
 
 /** Throws STD_BAD_PLAN, which says where it is wrong, what was found and what was expected. */
@@ -130,30 +139,46 @@ export function loadPlans(path: string): SavedPlans {
   let read: unknown;
   try {
     const stat = statSync(path);
-    if (!stat.isFile() || stat.size > BYTES_AT_MOST) {
-      throw new Error(`expected a file of at most ${BYTES_AT_MOST} bytes`);
+    // A file of /proc shows no size, and its end may never come.
+    if (!stat.isFile() || stat.size === 0 || stat.size > BYTES_AT_MOST) {
+      throw new Error(`expected a file of 1 to ${BYTES_AT_MOST} bytes`);
     }
     read = JSON.parse(readFileSync(path, 'utf8'));
+    assertFlat(read);
   } catch (error) {
     throw bad(messageOf(error), error);
   }
   const result = v.safeParse(planFile, read);
   if (!result.success) {
     const issue = result.issues[0];
-    throw bad(`${v.getDotPath(issue) ?? 'the whole'}: expected ${issue.expected ?? 'something else'}, found ${issue.received}`);
+    throw bad(`${v.getDotPath(issue) ?? 'the whole'}: expected ${issue.expected ?? issue.message}, found ${issue.received}`);
   }
   const { schema: _schema, plans, ...made } = result.output;
-  return { ...made, plans: plans.map(fromFile) } as SavedPlans;
+  return { ...made, plans: plans.map((plan) => fromFile(plan, made)) } as SavedPlans;
 }
 
-function fromFile({ finding, state, risk, reason, fingerprint, steps }: v.InferOutput<typeof planFile>['plans'][number]): SavedPlan {
+/** What is nested without end ends whoever walks through it. */
+function assertFlat(read: unknown): void {
+  let level = [read];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > LEVELS_AT_MOST) {
+      throw new Error(`expected at most ${LEVELS_AT_MOST} levels, found more`);
+    }
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
+  }
+}
+
+function fromFile(
+  { finding, state, risk, reason, fingerprint, steps }: v.InferOutput<typeof planFile>['plans'][number],
+  made: Made,
+): SavedPlan {
   const { summary, cause, ...about } = finding;
-  const altered = state === 'available' && fingerprint !== fingerprintOf(finding.id, { steps } as Steps);
+  const altered = state === 'available' && fingerprint !== fingerprintOf(finding.id, { steps } as Steps, made);
   const plan =
     state === 'available'
       ? { steps, ...(reason !== null && { remains: reason }) }
       : state === 'refused'
         ? { refused: reason ?? 'refused' }
         : null;
-  return { finding: { ...about, ...(cause !== null && { cause }) }, summary, plan, risk, altered } as SavedPlan;
+  return { finding: { ...about, ...(cause !== null && { cause }) }, summary: printable(summary), plan, risk, altered } as SavedPlan;
 }

@@ -2,7 +2,7 @@
 import type { Step } from '../check/types.ts';
 import { messageOf } from '../errors.ts';
 import { deedOf, type Journaled, type Who } from '../journal/entries.ts';
-import { carryOut, type Doing, examineAll, failureOf, isUrgent, prove, resolveStep } from './acting.ts';
+import { carryOut, close, type Doing, examineAll, failureOf, isUrgent, prove, resolveStep } from './acting.ts';
 import { interrupted, notDone, notHeld } from './apply.ts';
 import type { StepState } from './assess.ts';
 import type { Repair, StepResult } from './result.ts';
@@ -16,11 +16,11 @@ export interface TakeBackContext extends Doing {
 
 /**
  * Steps that would be taken back now, newest first, down to the first that cannot be: what lies under that one stays, for
- * it rests on it (a backup is not removed under a repair that stays).
+ * it rests on it (a backup is not removed under a repair that stays). What only borrowed has been given back.
  */
 export function wayBack(repair: Journaled, states: readonly StepState[]): { index: number; step: Step; cannot: string | null }[] {
   const back = [...repair.steps.entries()]
-    .filter(([index]) => states[index]?.state === 'done')
+    .filter(([index, { release }]) => states[index]?.state === 'done' && release === undefined)
     .toReversed()
     .map(([index, step]) => ({ index, step, cannot: 'none' in step.undo ? step.undo.none : null }));
   const barrier = back.findIndex(({ cannot }) => cannot !== null);
@@ -33,16 +33,16 @@ export async function takeBack(
   states: readonly StepState[],
   context: TakeBackContext,
 ): Promise<Pick<Repair, 'outcome' | 'reason' | 'steps'>> {
-  const { journal } = context;
-  const results = repair.steps.map(notDone);
-  const close = (as: 'undone' | 'failed' | 'stale' | 'refused', why: string | null) => {
-    journal.write(repair.run, repair.plan, { event: 'closed', as, ...(why !== null && { why }) });
-    return { outcome: as, reason: why, steps: results };
-  };
+  // An interrupted run may have taken some of them back.
+  const results = repair.steps.map((step, index): StepResult => {
+    const state = states[index];
+    return state?.state === 'taken-back' ? { ...notDone(step), outcome: 'undone', why: state.why } : notDone(step);
+  });
+  const end = (as: 'undone' | 'failed' | 'stale' | 'refused', why: string | null) => close(repair, as, why, results, context.journal);
   const unknown = states.findIndex(({ state }) => state === 'unknown');
   if (unknown >= 0) {
     results[unknown] = { ...notDone(repair.steps[unknown] as Step), outcome: 'unknown', why: states[unknown]?.why ?? null };
-    return close('refused', `whether step ${unknown + 1} was done cannot be known: ${states[unknown]?.why}`);
+    return end('refused', `whether step ${unknown + 1} was done cannot be known: ${states[unknown]?.why}`);
   }
   let kept: string | null = null;
   for (const { index, step, cannot } of wayBack(repair, states)) {
@@ -59,18 +59,18 @@ export async function takeBack(
       const result = await undoStep(repair, index, step, context);
       results[index] = result;
       if (result.outcome !== 'undone') {
-        return close(result.outcome === 'stale' ? 'stale' : 'failed', `${nth}: ${result.why}`);
+        return end(result.outcome === 'stale' ? 'stale' : 'failed', `${nth}: ${result.why}`);
       }
     } catch (error) {
       if (isUrgent(context.stop)) {
         throw error;
       }
       results[index] = { ...notDone(step), outcome: 'failed', why: messageOf(error) };
-      return close('failed', messageOf(error));
+      return end('failed', messageOf(error));
     }
   }
   const undone = results.some(({ outcome }) => outcome === 'undone');
-  return close(undone || kept === null ? 'undone' : 'refused', kept ?? (undone ? null : 'nothing had been done'));
+  return end(undone || kept === null ? 'undone' : 'refused', kept ?? (undone ? null : 'nothing had been done'));
 }
 
 async function undoStep(repair: Journaled, index: number, step: Step, doing: Doing): Promise<StepResult> {
@@ -92,6 +92,9 @@ async function undoStep(repair: Journaled, index: number, step: Step, doing: Doi
   const held = await examineAll(deed?.proof ?? proof, doing);
   if (!held.holds) {
     return end('stale', notHeld(held));
+  }
+  if (isUrgent(doing.stop)) {
+    throw interrupted('not everything was taken back: stdoctor resume goes on');
   }
   tell('acting');
   const acted = await carryOut(

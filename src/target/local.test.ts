@@ -1,10 +1,12 @@
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { acted, FakeHost, setting } from '../../test/fake-host.ts';
 import { scratch } from '../../test/scratch.ts';
 import { outputOf } from '../check/asking.ts';
 import type { Answer, Child, Probe } from '../check/types.ts';
 import { fromByteString } from '../names.ts';
+import { takeLock } from '../state/lock.ts';
 import { LocalTarget } from './local.ts';
 
 const soon = () => Date.now() + 20_000;
@@ -181,5 +183,63 @@ describe('act', () => {
     expect(await ownName('/proc/self/comm')).not.toBe('head');
     expect(await ownName('/proc/../proc/self/comm')).toBe('head');
     expect(await ownName('/proc/self/root/proc/self/comm')).toBe('head');
+  });
+});
+
+describe('journal', () => {
+  const journal = async (stateDir: ConstructorParameters<typeof LocalTarget>[0]) => {
+    const answer = await new LocalTarget(stateDir).ask({ kind: 'journal' }, soon());
+    return answer.state === 'ok' ? JSON.parse(Buffer.from(answer.out).toString()) : answer;
+  };
+
+  it('is empty where nothing was ever repaired', async () => {
+    expect(await journal(undefined)).toEqual([]);
+    expect(await journal(scratch())).toEqual([]);
+    expect(await journal(join(scratch(), 'absent'))).toEqual([]);
+  });
+
+  it('tells of what was begun and never ended, and not of what another process carries out now', async () => {
+    const step = setting('a', 'off', 'on');
+    const stateDir = await new FakeHost([step], { a: 'off' }).journalled(...acted(0, step, 'started'));
+    const open = {
+      run: 'run-1',
+      by: 'root',
+      subject: { kind: 'thing', name: 'x' },
+      goesBack: false,
+      steps: [{ title: 'Set a', state: 'begun' }],
+    };
+    expect(await journal(stateDir)).toMatchObject([open]);
+    const lock = takeLock(stateDir, 'run-1');
+    expect(await journal(stateDir)).toEqual([]);
+    lock.release();
+    const other = takeLock(stateDir, 'run-2');
+    expect(await journal(stateDir)).toMatchObject([open]);
+    other.release();
+    // The lock of a process that was killed.
+    const dead = { pid: 1, startTime: 'never', since: '', run: 'run-1' };
+    writeFileSync(join(stateDir, 'lock-holder.json'), JSON.stringify(dead));
+    expect(await journal(stateDir)).toMatchObject([open]);
+  });
+
+  it('is denied where it cannot be read or understood, and is not touched', async () => {
+    const stateDir = await new FakeHost([setting('a', 'off', 'on')], { a: 'off' }).journalled();
+    const file = join(stateDir, 'journal.jsonl');
+    appendFileSync(file, 'garbage\n{"torn');
+    const before = readFileSync(file);
+    expect(await journal(stateDir)).toMatchObject({
+      state: 'denied',
+      why: expect.stringContaining('line 2: expected an event of a repair, found garbage'),
+    });
+    expect(readFileSync(file)).toEqual(before);
+    const isDirectory = scratch();
+    mkdirSync(join(isDirectory, 'journal.jsonl'));
+    expect(await journal(isDirectory)).toMatchObject({ state: 'denied' });
+  });
+
+  it('is not asked for where the state directory may hang', async () => {
+    expect(await journal({ unusable: 'it lies on a network mount' })).toMatchObject({
+      state: 'unreachable',
+      why: 'it lies on a network mount',
+    });
   });
 });

@@ -239,7 +239,15 @@ describe('two operators', () => {
     const second = await world.stdoctor(['fix', '--auto', 'safe']);
     expect(second.code).toBe(75);
     expect(second.stderr).toMatch(/another repair is under way on this host: process \d+, since \d{4}-/);
+    for (const args of [
+      ['resume', '--forward', '--yes'],
+      ['undo', '--yes'],
+    ]) {
+      expect((await world.stdoctor(args)).code, args.join(' ')).toBe(75);
+    }
     expect((await world.stdoctor(['check'])).code).toBe(2);
+    expect((await world.stdoctor(['plan'])).code).toBe(1);
+    expect((await world.stdoctor(['history', '--repairs'])).code).toBe(0);
     await terminal.type('y');
     await terminal.waitFor(/1 repaired/, 20_000);
     expect(await terminal.ended()).toBe(0);
@@ -269,6 +277,9 @@ describe('two operators', () => {
     await first.waitFor(/Apply this plan/, 20_000);
     await first.keys('C-c');
     expect(await first.ended()).toBe(130);
+    await until(() => first.modes().length > 0);
+    expect(first.modes()).toEqual(expect.arrayContaining(['echo', 'icanon', 'isig']));
+    expect(await first.showsCursor()).toBe(true);
     const second = await world.terminal(['fix']);
     await second.waitFor(/Apply this plan/, 20_000);
     await second.keys('C-d');

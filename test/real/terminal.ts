@@ -3,6 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 
+/** Leads the session: it outlives what the keys tell the program, and the kernel ends all when it ends with the terminal. */
+const LEADER = 'trap : INT; sh "$@"; true';
+/** Writes the program's exit code and what it left of the terminal, which stays open until it is closed. */
+const INNER = 'trap : INT HUP; "$@"; echo $? > "$0"; stty -a > "$0.part"; mv "$0.part" "$0.stty"; read line';
+
 export class Terminal {
   readonly #socket: string;
 
@@ -15,7 +20,7 @@ export class Terminal {
     const { columns, rows } = size;
     await terminal.#tmux('-f', '/dev/null', 'new-session', '-d', '-x', String(columns), '-y', String(rows), 'sleep infinity');
     await terminal.#tmux('set-option', '-g', 'remain-on-exit', 'on');
-    await terminal.#tmux('respawn-pane', '-k', '--', 'sh', '-c', '"$@"; echo $? > "$0"', `${socket}.code`, ...argv);
+    await terminal.#tmux('respawn-pane', '-k', '--', 'sh', '-c', LEADER, 'sh', '-c', INNER, `${socket}.code`, ...argv);
     return terminal;
   }
 
@@ -56,6 +61,17 @@ export class Terminal {
     throw new Error(`still running after ${limitMs} ms:\n${await this.screen()}`);
   }
 
+  /** What the program left of the terminal, in stty's words: `echo`, `-icanon`. Empty until it has ended. */
+  modes(): string[] {
+    const file = `${this.#socket}.code.stty`;
+    return existsSync(file) ? readFileSync(file, 'utf8').split(/[\s;]+/) : [];
+  }
+
+  async showsCursor(): Promise<boolean> {
+    return (await this.#tmux('display-message', '-p', '#{cursor_flag}')).stdout === '1';
+  }
+
+  /** The terminal goes away, as with a lost connection: its foreground gets SIGHUP. */
   async close(): Promise<void> {
     await execa('tmux', ['-S', this.#socket, 'kill-server'], { reject: false });
   }

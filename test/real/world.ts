@@ -44,6 +44,7 @@ export class World {
   readonly state: string;
   readonly #holder: ChildProcess;
   readonly #loops: string[] = [];
+  readonly #images: string[] = [];
   readonly #groups: number[] = [];
   readonly #frozen: string[] = [];
   readonly #terminals: Promise<Terminal>[] = [];
@@ -183,6 +184,8 @@ export class World {
     await until(() => this.mountsAt(point).some(({ fstype }) => fstype === 'fuse.sshfs'));
     // An ordinary user's server cannot write there.
     await until(() => options.as !== undefined || (readLink(serverPid) ?? '') !== '');
+    // A daemon that is stopped before its first answer still starts, and is not hung. Of an ordinary user's only he may ask.
+    await this.run(['stat', '-f', point], { ok: false });
     return new Sshfs(this, point, source, daemon.pid as number, { delay, serverPid });
   }
 
@@ -213,6 +216,7 @@ export class World {
       this.#loops.push(node);
       await this.run(['mount', node, point]);
     }
+    this.#images.push(point);
     const node = String(this.mountsAt(point)[0]?.source);
     writeFileSync(this.inside(join(point, 'precious')), 'data\n');
     await this.run(['sync', '-f', point]);
@@ -234,6 +238,30 @@ export class World {
     });
     this.#groups.push(child.pid as number);
     return child;
+  }
+
+  /** What a command printed; undefined where it has not ended by then, for what it asks may hang for ever. */
+  async tried(argv: readonly string[], limitMs = 1500): Promise<string | undefined> {
+    const printed = this.path(`tried-${this.#groups.length}`);
+    const script = 'out="$1"; shift; LC_ALL=C "$@" > "$out.part" 2>&1; mv "$out.part" "$out"';
+    const child = this.hold(['sh', '-c', script, 'sh', printed, ...argv]);
+    await until(() => existsSync(printed), limitMs).catch(() => kill(-(child.pid as number)));
+    return existsSync(printed) ? readFileSync(printed, 'utf8') : undefined;
+  }
+
+  /** Those of this namespace. */
+  processes(): number[] {
+    const namespaceOf = (pid: number | string) => {
+      try {
+        return readlinkSync(`/proc/${pid}/ns/mnt`);
+      } catch {
+        return undefined;
+      }
+    };
+    const own = namespaceOf(this.pid);
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && namespaceOf(name) === own)
+      .map(Number);
   }
 
   /** Where a process of this world stands, as the kernel names it. */
@@ -258,7 +286,7 @@ export class World {
   }
 
   /** The program at a terminal of its own, in this world. */
-  terminal(args: readonly string[], size = { columns: 100, rows: 40 }): Promise<Terminal> {
+  terminal(args: readonly string[], options: { columns?: number; rows?: number; env?: Record<string, string> } = {}): Promise<Terminal> {
     const argv = [
       'nsenter',
       '-t',
@@ -267,10 +295,12 @@ export class World {
       '--',
       'env',
       `STDOCTOR_STATE_DIR=${this.state}`,
+      ...Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),
       process.execPath,
       join(ROOT, 'bin/run.js'),
       ...args,
     ];
+    const size = { columns: options.columns ?? 100, rows: options.rows ?? 40 };
     const terminal = Terminal.open(this.path(`tmux-${this.#terminals.length}`), argv, size);
     this.#terminals.push(terminal);
     return terminal;
@@ -297,6 +327,9 @@ export class World {
     for (const terminal of this.#terminals) {
       await (await terminal).close();
     }
+    for (const point of this.#images) {
+      await this.run(['fsfreeze', '-u', point], { ok: false, timeoutMs: 5000 });
+    }
     for (const group of this.#frozen) {
       setFrozen(group, false);
     }
@@ -320,7 +353,8 @@ export class World {
       });
     }
     for (const node of this.#loops) {
-      await this.run(['losetup', '-d', node], { ok: false, timeoutMs: 10_000 });
+      // Not in this namespace, where the name may lead to another device.
+      await execa('losetup', ['-d', node], { reject: false, timeout: 10_000 });
     }
     for (const group of this.#frozen) {
       await until(() => readLink(`${group}/cgroup.procs`) === '');
@@ -374,7 +408,8 @@ export class Sshfs {
     process.kill(this.daemon, 'SIGKILL');
     await until(() => {
       const stat = readLink(`/proc/${this.daemon}/stat`);
-      return stat === undefined || /\) Z /.test(stat);
+      // With all its threads: the last of them ends the connection.
+      return stat === undefined || /\) Z (\S+ ){16}[01] /.test(stat);
     });
   }
 
@@ -424,6 +459,12 @@ export async function until(holds: () => boolean, limitMs = 10_000): Promise<voi
       throw new Error(`not within ${limitMs} ms: ${holds}`);
     }
   }
+}
+
+/** The letter of /proc/PID/stat; undefined where it has ended. */
+export function stateOf(pid: number): string | undefined {
+  // 4242 (sshfs) S 1 4242 …
+  return /\) (\S) /.exec(readLink(`/proc/${pid}/stat`) ?? '')?.[1];
 }
 
 function readLink(path: string): string | undefined {

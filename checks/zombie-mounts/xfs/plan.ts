@@ -3,7 +3,7 @@ import { ERRNO } from '../../../src/facts/errno.ts';
 import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { listKernelHolders } from '../../../src/facts/kernel-holders.ts';
 import { fileIs, nodeIs } from '../../../src/facts/look.ts';
-import { claimLoop, type LoopDevice } from '../../../src/facts/loop.ts';
+import { claimLoop, type LoopDevice, onNoLoop } from '../../../src/facts/loop.ts';
 import { claimMount, claimPathOn, type Mount } from '../../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
 import { mountAnswers, mountFails } from '../../../src/facts/reach.ts';
@@ -64,7 +64,7 @@ export function planXfs(finding: MountFinding<XfsFound>, facts: ZombieFacts): Pl
         why: 'The kernel replays the log. If it refuses, nothing was changed on the disk: look with xfs_repair -n, and never use -L without a copy.',
         risk: 'disruptive',
         action: again.action,
-        guards: [claimPathOn(facts.table, mount.point, mount), notMountedElsewhere({ device: mount.device }), ...again.stands],
+        guards: [claimPathOn(facts.table, mount.point, mount), ...again.free, ...again.stands],
         proof: [mountAnswers({ point: mount.point })],
         patienceMs: 5000,
         limitMs: 600_000,
@@ -78,12 +78,15 @@ export function planXfs(finding: MountFinding<XfsFound>, facts: ZombieFacts): Pl
 interface Again {
   action: Action;
   stands: Claim[];
+  /** Nothing of the file system lives on. */
+  free: Claim[];
 }
 
 function remountDevice(mount: Mount, loop: LoopDevice | undefined): Again {
   return {
     action: run(...mountCommand(mount)),
     stands: [nodeIs({ node: mount.source, device: mount.device }), ...(loop === undefined ? [] : [claimLoop(loop)])],
+    free: [notMountedElsewhere({ device: mount.device })],
   };
 }
 
@@ -99,5 +102,7 @@ function remountImage(mount: Mount, { node, backing, offset, size, file }: LoopD
   return {
     action: run('mount', '-t', 'xfs', '-o', ['loop', ...window, mountOptions(mount)].join(','), backing, mount.point),
     stands: [fileIs({ path: backing, device: file.device, inode: file.inode, size: file.size })],
+    // The number of the loop device may already be another one's.
+    free: [onNoLoop({ path: backing, device: file.device, inode: file.inode })],
   };
 }
