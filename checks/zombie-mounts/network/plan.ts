@@ -1,13 +1,9 @@
 import type { Plan } from '../../../src/check/types.ts';
-import { ERRNO } from '../../../src/facts/errno.ts';
-import { nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { isNetwork } from '../../../src/facts/mount-kinds.ts';
-import { claimMount, claimPathOn, type Mount, optionList } from '../../../src/facts/mountinfo.ts';
-import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
-import { mountAnswers, mountFails } from '../../../src/facts/reach.ts';
+import { type Mount, optionList } from '../../../src/facts/mountinfo.ts';
 import { shellLine, showName, toByteString } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { type MountFinding, mountOfFinding, mountOptions, refuseHeld, refuseStaying, refuseTakingAway, run, unmount } from '../steps.ts';
+import { type MountFinding, mountOfFinding, mountOptions, refuseHeld, refuseStaying, refuseTakingAway } from '../steps.ts';
 import type { NetworkCode, NetworkFound } from './detect.ts';
 
 export function planNetwork(finding: MountFinding<NetworkFound>, facts: ZombieFacts): Plan {
@@ -31,7 +27,7 @@ function ladder(code: Exclude<NetworkCode, 'nfs-stale'>, mount: Mount): string {
   return `${BACK[code]}. Only if it never comes back, and what was not yet written to it may be lost: ${force}, and if that does not end it, ${lazy}, which leaves whoever waits waiting`;
 }
 
-/** The server no longer knows the directory that was mounted: a new mount asks for it by name. */
+/** The server no longer knows the directory that was mounted: a new mount asks for it by name. Said and not done: no such mount was repaired here yet. */
 function planStale({ data }: MountFinding<NetworkFound>, mount: Mount, facts: ZombieFacts): Plan {
   const parent = facts.table.mounts.find(({ id }) => id === mount.parent);
   const refused =
@@ -54,28 +50,12 @@ function planStale({ data }: MountFinding<NetworkFound>, mount: Mount, facts: Zo
   if (refused !== undefined) {
     return refused;
   }
-  const fails = mountFails({ point: mount.point, errno: ERRNO.ESTALE });
+  const commands = [
+    ['umount', '-c', mount.point],
+    ['mount', '-t', mount.fstype, '-o', nfsOptions(mount), mount.source, mount.point],
+  ];
   return {
-    steps: [
-      unmount(
-        mount,
-        'disruptive',
-        'Its handle on the server is stale for good; only a new mount gets a new one. Nobody is seen on it.',
-        [claimMount(mount), fails, nobodySeenHolding({ point: mount.point })],
-        'it is mounted again by the next step',
-      ),
-      {
-        title: `Mount ${showName(mount.source)} at ${showName(mount.point)} again`,
-        why: 'With the options it had. If this comes back stale, the export has no stable fsid on the server.',
-        risk: 'disruptive',
-        action: run('mount', '-t', mount.fstype, '-o', nfsOptions(mount), mount.source, mount.point),
-        guards: [claimPathOn(facts.table, mount.point, mount), notMountedElsewhere({ device: mount.device })],
-        proof: [mountAnswers({ point: mount.point })],
-        patienceMs: 5000,
-        limitMs: 180_000,
-        undo: { none: 'it was stale before: there is nothing to go back to' },
-      },
-    ],
+    refused: `its handle on the server is stale for good, and only a new mount gets a new one: \`${commands.map(shellLine).join(' && ')}\`. What was not yet written to it is lost. If this comes back stale, the export has no stable fsid on the server`,
   };
 }
 
