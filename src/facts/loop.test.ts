@@ -4,7 +4,7 @@ import { examine } from '../check/condition.ts';
 import type { Answer, Probe } from '../check/types.ts';
 import { Round } from '../engine/round.ts';
 import { fromByteString, toByteString } from '../names.ts';
-import { claimLoop, type LoopDevice, type Loops, loopAttached, missingBytes, mountedLoops, roomFor, sameBytes } from './loop.ts';
+import { claimLoop, type LoopDevice, type Loops, loopAttached, missingBytes, mountedLoops, onNoLoop, roomFor, sameBytes } from './loop.ts';
 
 const ROOT = '1 0 254:0 / / rw - ext4 /dev/vda rw\n';
 const LOSETUP = 'losetup --list --json -O NAME,BACK-INO,BACK-MAJ:MIN';
@@ -264,6 +264,20 @@ describe('conditions', () => {
     expect((await round().gather(examine(loopAttached({ node: '/dev/loop0' })))).holds).toBe(true);
     expect((await round().gather(examine(loopAttached({ node: '/dev/loop1' })))).holds).toBe(false);
     expect((await round().gather(examine(loopAttached({ node: '/dev/../loop0' })))).holds).toBe(false);
+  });
+
+  it('on-no-loop', async () => {
+    const LIST = 'losetup --list --json -O NAME,BACK-INO,BACK-MAJ:MIN';
+    const SYSFS = 'find -L /sys/block -maxdepth 2 ( -path /sys/block -o -path /sys/block/loop*/loop )';
+    const gather = (files: Record<string, Answer>) =>
+      new Round(target({ ...world, files }), Date.now() + 5000).gather(examine(onNoLoop({ path: '/a.img', device: 65024, inode: 98 })));
+    const loop = (inode: number) => said(`{"loopdevices": [{"name":"/dev/loop5", "back-ino":${inode}, "back-maj:min":"     254:0  "}]}`);
+    expect(await gather({ [LIST]: loop(97) })).toEqual({ holds: true });
+    expect(await gather({ [LIST]: loop(98) })).toEqual({ holds: false, expected: 'no loop device on /a.img', found: '/dev/loop5' });
+    expect(await gather({ [LIST]: said(''), [SYSFS]: said('/sys/block\n') })).toEqual({ holds: true });
+    for (const files of [{ [LIST]: said('') }, { [LIST]: said(''), [SYSFS]: said('') }, { [LIST]: said('', 1) }, { [LIST]: said('{}') }]) {
+      expect((await gather(files as Record<string, Answer>)).holds).toBe(false);
+    }
   });
 
   it('same-bytes', async () => {

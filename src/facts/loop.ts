@@ -214,13 +214,18 @@ function describe({ node, backing, deleted, offset, size }: Pick<LoopDevice, 'no
   return `${node}, ${size} bytes at ${offset} of ${showName(backing)}${deleted ? DELETED : ''}`;
 }
 
+const ATTACHED: Probe & { kind: 'run' } = {
+  kind: 'run',
+  argv: ['find', '-L', '/sys/block', '-maxdepth', '2', '(', '-path', '/sys/block', '-o', '-path', '/sys/block/loop*/loop', ')'],
+};
+
 /** No loop device stands on this file, as `stat` numbers it. */
 export const onNoLoop = defineCondition('on-no-loop', function* (args: { path: Name; device: number; inode: number }): Asking<Holds> {
-  // Where there is none, losetup prints nothing at all.
-  const text = expectOutput(LOOPS, yield* run(LOOPS.argv)).trim();
+  expectOutput(LOOPS, yield* run(LOOPS.argv));
   const inodes = yield* backingInodes();
-  if (text !== '' && inodes.size === 0) {
-    throw new Unknown('losetup printed something else than loop devices');
+  // Where there is none, losetup prints nothing at all, which is no proof.
+  if (inodes.size === 0 && expectOutput(ATTACHED, yield* run(ATTACHED.argv)) !== '/sys/block\n') {
+    throw new Unknown('losetup told of no loop device, and sysfs not that there is none');
   }
   const node = [...inodes].find(([, { device, inode }]) => device === args.device && inode === args.inode)?.[0];
   return node === undefined ? { holds: true } : { holds: false, expected: `no loop device on ${showName(args.path)}`, found: node };

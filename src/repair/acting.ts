@@ -222,7 +222,8 @@ export async function giveBack(place: Place, index: number, step: Step, referenc
   }));
   // It may be gone by itself, or somebody else gave it back.
   const { proof } = resolveStep(step, references);
-  if (given.ok || (proof.length > 0 && !(await examineAll(proof, doing)).holds)) {
+  const refuses = step.releaseRefuses !== undefined && given.output.endsWith(step.releaseRefuses);
+  if (given.ok || refuses || (proof.length > 0 && !(await examineAll(proof, doing)).holds)) {
     return undefined;
   }
   return `what step ${index + 1} borrowed could not be given back: ${failureOf(given, { expected: '', found: '' })}`;

@@ -16,8 +16,8 @@ export function sameSteps(now: Plan | null, then: Plan | null): boolean {
 }
 
 /** What a step does and rests on, without its prose. As JSON: a plan may have been a file. */
-function essence({ action, risk, guards, proof, undo, release, patienceMs, limitMs }: Step): unknown {
-  return JSON.parse(JSON.stringify({ action, risk, guards, proof, undo, release, patienceMs, limitMs }));
+function essence({ action, risk, guards, proof, undo, release, releaseRefuses, patienceMs, limitMs }: Step): unknown {
+  return JSON.parse(JSON.stringify({ action, risk, guards, proof, undo, release, releaseRefuses, patienceMs, limitMs }));
 }
 
 /** The first condition of the old plan that no longer holds, else the first difference between the plans. */

@@ -1,10 +1,9 @@
 /** Repairs that were interrupted: gone on with, or taken back. The host is asked anew, the journal only says what to ask. */
-import { statSync } from 'node:fs';
 import type { Step } from '../check/types.ts';
 import { deedOf, goesBack, type Journaled } from '../journal/entries.ts';
 import { isInterrupted } from '../journal/interrupted.ts';
 import { showName } from '../names.ts';
-import { close, examineAll, giveBack, logOf, type Place } from './acting.ts';
+import { close, examineAll, giveBack, type Place } from './acting.ts';
 import { type ApplyContext, applyPlan, goThrough, look, notDone, type Steps } from './apply.ts';
 import { sameSteps, whatChanged } from './changes.ts';
 import { type Answer, type Handling, handle, head, type JournalledOptions, type Known } from './journalled.ts';
@@ -74,13 +73,7 @@ async function goOn({ repair, states }: Known, context: ApplyContext): Promise<R
   const first = states.findLastIndex(({ state }) => state === 'done') + 1;
   const which = [...repair.steps.keys()].slice(first);
   const borrowed = await borrowedBy(repair, context);
-  const half = borrowed.filter((index) => wasBeingGivenBack(repair, index));
-  const kept = await giveBackAll(repair, half, context);
-  if (kept.length > 0) {
-    return notGivenBack(repair, states, kept);
-  }
-  const still = borrowed.filter((index) => !half.includes(index));
-  const rest = await goThrough(placeOf(repair), wanted, wanted.plan, which, repair.references, still, context);
+  const rest = await goThrough(placeOf(repair), wanted, wanted.plan, which, repair.references, borrowed, context);
   const before = resultsOf(repair, states);
   return {
     ...head(repair),
@@ -136,28 +129,13 @@ async function borrowedBy(repair: Journaled, context: ApplyContext): Promise<num
   return borrowed;
 }
 
-/** Giving it back was begun, and nobody knows how that ended. */
-function wasBeingGivenBack(repair: Journaled, index: number): boolean {
-  const deed = deedOf(repair, 'release', index);
-  return deed !== undefined && deed.ended === undefined;
-}
-
-/**
- * What could not be given back, as sentences. Where it is not known whether a thing was borrowed, or is borrowed still, that
- * it cannot be given back says no.
- */
+/** What could not be given back, as sentences. Where it is not known whether a thing was borrowed, that it cannot be given back says no. */
 async function giveBackAll(repair: Journaled, borrowed: readonly number[], context: ApplyContext): Promise<string[]> {
   const kept: string[] = [];
   for (const index of borrowed.toReversed()) {
-    // A command that has not done it says so.
-    const given = wasBeingGivenBack(repair, index) && isEmpty(logOf(context.stateDir, placeOf(repair), index, 'release'));
     const why = await giveBack(placeOf(repair), index, repair.steps[index] as Step, repair.references, context);
-    const certain = deedOf(repair, 'step', index)?.ended?.ok === true && !given;
+    const certain = deedOf(repair, 'step', index)?.ended?.ok === true;
     kept.push(...(why !== undefined && certain ? [why] : []));
   }
   return kept;
-}
-
-function isEmpty(file: string): boolean {
-  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
 }
