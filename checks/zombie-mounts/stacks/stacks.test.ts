@@ -18,7 +18,7 @@ function factsOf(lines: string[], more: { daemons?: Partial<FuseDaemons>; covere
   const mounts = parseMountinfo(['27 1 254:0 / / rw - ext4 /dev/vda rw', ...lines].map((line) => `${line}\n`).join(''));
   return {
     table: { seen: SEEN, mounts, visible: visibleMounts(mounts) },
-    daemons: { seen: SEEN, complete: true, byConnection: new Map(), unmapped: [], ...more.daemons },
+    daemons: { seen: SEEN, complete: true, byConnection: new Map(), strangers: new Set(), unmapped: [], ...more.daemons },
     covered: more.covered ?? { looked: new Map(), needsRoot: false },
   } as unknown as ZombieFacts;
 }
