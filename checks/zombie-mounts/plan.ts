@@ -145,7 +145,7 @@ function planHung({ data, confidence }: ZombieFinding, mount: Mount): Plan {
     guards: [claimMount(mount)],
     proof: [fusectlThere({ connection })],
     release: run('umount', CONNECTIONS),
-    releaseRefuses: 'not mounted.',
+    releaseRefuses: { says: 'not mounted.', while: [] },
     undo: { none: 'they are unmounted again when the plan ends' },
   };
   const abort: Step = {
