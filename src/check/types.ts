@@ -145,8 +145,8 @@ export interface Step {
   limitMs?: number;
   /** Gives back what the step borrowed, however the plan ends. */
   release?: Action;
-  /** How `release` ends its last line where there is nothing to give back (any more): "Invalid argument". */
-  releaseRefuses?: string;
+  /** There is nothing to give back (any more) where the last line of `release` ends like this while these claims hold. */
+  releaseRefuses?: { says: string; while: Claim[] };
   undo: { action: Action; proof: Claim[] } | { none: string };
 }
 

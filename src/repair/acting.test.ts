@@ -155,11 +155,20 @@ describe('giveBack', () => {
     expect(host.acts).toEqual(['set a off']);
   });
 
-  it('says why it could not be given back, unless it is gone all the same', async () => {
+  it('is nothing to give where the release says so of the same thing', async () => {
     const { host, doing } = hostWith();
     host.failing.add('set a off');
-    expect(await giveBack(PLACE, 0, step, {}, doing)).toBeUndefined();
-    host.values.set('a', 'on');
+    const refuses = (a: string) => ({ ...step, releaseRefuses: { says: 'did set a off', while: setting('a', 'on', a).proof } });
+    expect(await giveBack(PLACE, 0, refuses('off'), {}, doing)).toBeUndefined();
+    expect(await giveBack(PLACE, 0, refuses('on'), {}, doing)).toContain('exit code 5');
+    expect(await giveBack(PLACE, 0, { ...refuses('off'), releaseRefuses: { says: 'nothing', while: [] } }, {}, doing)).toContain(
+      'exit code 5',
+    );
+  });
+
+  it('says why it could not be given back', async () => {
+    const { host, doing } = hostWith();
+    host.failing.add('set a off');
     expect(await giveBack(PLACE, 0, step, {}, doing)).toBe('what step 1 borrowed could not be given back: exit code 5: did set a off');
   });
 });

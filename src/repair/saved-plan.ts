@@ -53,7 +53,7 @@ const step = v.strictObject({
   patienceMs: v.optional(count),
   limitMs: v.optional(count),
   release: v.optional(action),
-  releaseRefuses: v.optional(v.string()),
+  releaseRefuses: v.optional(v.strictObject({ says: v.string(), while: claims })),
   undo: v.union([v.strictObject({ none: v.string() }), v.strictObject({ action, proof: claims })]),
 });
 const subject = v.looseObject({ kind: v.string(), name, key: v.optional(v.string()) });

@@ -120,7 +120,7 @@ function planHung({ data, confidence }: FuseFinding, mount: Mount): Plan {
     guards: [claimMount(mount)],
     proof: [fusectlThere({ connection })],
     release: run('umount', CONNECTIONS),
-    releaseRefuses: 'not mounted.',
+    releaseRefuses: { says: 'not mounted.', while: [] },
     undo: { none: 'they are unmounted again when the plan ends' },
   };
   const abort: Step = {

@@ -37,8 +37,8 @@ function planRescue({ data }: MountFinding<LoopFound>, mount: Mount, facts: Zomb
     guards: [...guards, notOn({ directory: { ref: 'state' }, device: mount.device }), room],
     proof: [loopAttached({ node: loop.node })],
     release: run('fsfreeze', '-u', mount.point),
-    // FITHAW of what is not frozen: EINVAL.
-    releaseRefuses: 'Invalid argument',
+    // EINVAL of FITHAW: it is not frozen. Of another mount over it that would say nothing.
+    releaseRefuses: { says: 'Invalid argument', while: [claimMount(mount)] },
     undo: { none: 'writes go on again when the plan ends' },
   };
   const flush: Step = {
