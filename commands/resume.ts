@@ -2,14 +2,9 @@ import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
 import { decideResume } from '../src/cli/decide.ts';
-import { deadlineFlag, deadlineOf, formatFlags, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
-import { fromHere, invocation } from '../src/cli/invocation.ts';
-import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
-import { outputsOf } from '../src/cli/outputs.ts';
-import { conclude, preparedStateDir, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
-import { minded } from '../src/cli/signals.ts';
+import { deadlineFlag, formatFlags, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
+import { runOnJournal } from '../src/cli/repairing.ts';
 import { resumeRepairs } from '../src/repair/resume.ts';
-import { showWhile } from '../src/ui/progress.ts';
 
 export default class Resume extends Command {
   static override summary = 'Go on with repairs that were interrupted, or take them back.';
@@ -30,36 +25,9 @@ export default class Resume extends Command {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Resume);
-    const outputs = outputsOf(flags);
-    const config = await openConfig(
-      flags,
-      checks.map(({ id }) => id),
+    const way = flags.forward ? 'forward' : flags.rollback ? 'back' : undefined;
+    await runOnJournal(flags, checks, 'No repair was interrupted.', (options, asked) =>
+      resumeRepairs({ ...options, decide: decideResume({ ...asked, way }) }),
     );
-    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
-    const stateDir = await preparedStateDir(flags);
-    const talk = talkOf(outputs);
-    const started = Date.now();
-    await withLock(stateDir, async (runId) => {
-      const resumed = await resumeRepairs({
-        target,
-        costly,
-        entries: checks,
-        decide: decideResume({
-          ...talk,
-          way: flags.forward ? 'forward' : flags.rollback ? 'back' : undefined,
-          yes: flags.yes === true,
-          interactive: process.stdin.isTTY === true,
-        }),
-        ...tellEnded(talk),
-        show: (title, work) => showWhile(title, process.stderr, work),
-        minded,
-        runId,
-        version: invocation.version,
-        stateDir,
-        rescueDir: flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']),
-        roundMs: deadlineOf(flags.deadline, config.deadlineMs),
-      });
-      await conclude(outputs, talk, { runId, started, target: target.name, nothing: 'No repair was interrupted.' }, resumed);
-    });
   }
 }

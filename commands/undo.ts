@@ -3,14 +3,9 @@ import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
 import { decideUndo } from '../src/cli/decide.ts';
-import { deadlineFlag, deadlineOf, formatFlags, outputFlag, stateFlags } from '../src/cli/flags.ts';
-import { invocation } from '../src/cli/invocation.ts';
-import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
-import { outputsOf } from '../src/cli/outputs.ts';
-import { conclude, preparedStateDir, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
-import { minded } from '../src/cli/signals.ts';
+import { deadlineFlag, formatFlags, outputFlag, stateFlags } from '../src/cli/flags.ts';
+import { runOnJournal } from '../src/cli/repairing.ts';
 import { undoRun } from '../src/repair/undo.ts';
-import { showWhile } from '../src/ui/progress.ts';
 
 export default class Undo extends Command {
   static override summary = 'Take back what a run of fix did, newest step first.';
@@ -29,32 +24,8 @@ export default class Undo extends Command {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Undo);
-    const outputs = outputsOf(flags);
-    const config = await openConfig(
-      flags,
-      checks.map(({ id }) => id),
+    await runOnJournal(flags, checks, 'There is nothing to take back.', (options, asked) =>
+      undoRun({ ...options, run: args.run, decide: decideUndo(asked) }),
     );
-    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
-    const stateDir = await preparedStateDir(flags);
-    const talk = talkOf(outputs);
-    const started = Date.now();
-    await withLock(stateDir, async (runId) => {
-      const undone = await undoRun({
-        target,
-        costly,
-        entries: checks,
-        run: args.run,
-        decide: decideUndo({ ...talk, yes: flags.yes === true, interactive: process.stdin.isTTY === true }),
-        ...tellEnded(talk),
-        show: (title, work) => showWhile(title, process.stderr, work),
-        minded,
-        runId,
-        version: invocation.version,
-        stateDir,
-        rescueDir: undefined,
-        roundMs: deadlineOf(flags.deadline, config.deadlineMs),
-      });
-      await conclude(outputs, talk, { runId, started, target: target.name, nothing: 'There is nothing to take back.' }, undone);
-    });
   }
 }

@@ -5,16 +5,11 @@ import type { Answer, Known } from '../repair/journalled.ts';
 import type { Way } from '../repair/resume.ts';
 import { knownToText } from '../report/journalled.ts';
 import { choose, confirm, typed } from '../ui/questions.ts';
-import type { Talk } from './repairing.ts';
-
-export interface DecideOptions extends Talk {
-  yes: boolean;
-  interactive: boolean;
-}
+import type { Asked } from './repairing.ts';
 
 const DECLINED = { apply: false, outcome: 'declined', reason: 'declined' } as const;
 
-export function decideResume({ way, ...options }: DecideOptions & { way: Way | undefined }) {
+export function decideResume({ way, ...options }: Asked & { way: Way | undefined }) {
   return async (interrupted: readonly Known[]): Promise<Answer<Way>[]> => {
     const answers: Answer<Way>[] = [];
     for (const known of interrupted) {
@@ -25,7 +20,7 @@ export function decideResume({ way, ...options }: DecideOptions & { way: Way | u
   };
 }
 
-async function resumeOne({ repair }: Known, way: Way | undefined, { yes, interactive, streams }: DecideOptions): Promise<Answer<Way>> {
+async function resumeOne({ repair }: Known, way: Way | undefined, { yes, interactive, streams }: Asked): Promise<Answer<Way>> {
   if (!interactive && (way === undefined || !yes)) {
     const reason = 'nothing was changed: choose with --forward or --rollback, and say --yes where there is no terminal to ask at';
     return { apply: false, outcome: 'planned', reason };
@@ -52,7 +47,7 @@ const CHOICES = [
   { name: 'back', message: 'take back what was done' },
 ] as const;
 
-export function decideUndo({ yes, interactive, say, paint, streams }: DecideOptions) {
+export function decideUndo({ yes, interactive, say, paint, streams }: Asked) {
   return async (undoable: readonly Known[]): Promise<Answer<'back'>[]> => {
     for (const known of undoable) {
       say(knownToText(known, paint, 'back'));

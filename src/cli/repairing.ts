@@ -1,5 +1,6 @@
 /** What fix, plan, resume and undo have in common: the lock before, the document after. */
-import { newRunId } from '../engine/inspect.ts';
+import { type CheckEntry, newRunId } from '../engine/inspect.ts';
+import type { JournalledOptions } from '../repair/journalled.ts';
 import type { Repaired } from '../repair/repair.ts';
 import { type Repair, type RepairRun, repairExitCode } from '../repair/result.ts';
 import { repairToJson } from '../report/json.ts';
@@ -8,10 +9,13 @@ import { type Paint, paintFor, plain } from '../report/style.ts';
 import { takeLock } from '../state/lock.ts';
 import { prepareStateDir } from '../state/state-dir.ts';
 import { assertAnswers } from '../target/own-paths.ts';
+import { showWhile } from '../ui/progress.ts';
 import type { Streams } from '../ui/questions.ts';
-import { invocation } from './invocation.ts';
-import { openStateDir } from './open.ts';
-import { emit, type Output } from './outputs.ts';
+import { deadlineOf } from './flags.ts';
+import { fromHere, invocation } from './invocation.ts';
+import { openConfig, openFacts, openStateDir, openTarget } from './open.ts';
+import { emit, type Output, outputsOf } from './outputs.ts';
+import { minded } from './signals.ts';
 
 /** Where a run that repairs talks to a person. */
 export interface Talk {
@@ -51,6 +55,50 @@ export async function preparedStateDir(flags: { 'state-dir'?: string | undefined
     await assertAnswers(path, 'STD_STATE_DIR');
   }
   return prepareStateDir(path, process.getuid?.() ?? -1);
+}
+
+type JournalFlags = Parameters<typeof outputsOf>[0] &
+  Parameters<typeof openConfig>[0] & { yes: boolean; deadline?: string | undefined; 'rescue-dir'?: string | undefined };
+
+/** How a person may be asked, if at all. */
+export interface Asked extends Talk {
+  yes: boolean;
+  interactive: boolean;
+}
+
+/** What `resume` and `undo` are around their work on the journal. `nothing`: what is said where there was nothing to do. */
+export async function runOnJournal(
+  flags: JournalFlags,
+  checks: readonly CheckEntry[],
+  nothing: string,
+  work: (options: JournalledOptions, asked: Asked) => Promise<Repaired>,
+): Promise<void> {
+  const outputs = outputsOf(flags);
+  const config = await openConfig(
+    flags,
+    checks.map(({ id }) => id),
+  );
+  const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
+  const stateDir = await preparedStateDir(flags);
+  const talk = talkOf(outputs);
+  const started = Date.now();
+  await withLock(stateDir, async (runId) => {
+    const options: JournalledOptions = {
+      target,
+      costly,
+      entries: checks,
+      ...tellEnded(talk),
+      show: (title, shown) => showWhile(title, process.stderr, shown),
+      minded,
+      runId,
+      version: invocation.version,
+      stateDir,
+      rescueDir: flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']),
+      roundMs: deadlineOf(flags.deadline, config.deadlineMs),
+    };
+    const done = await work(options, { ...talk, yes: flags.yes, interactive: process.stdin.isTTY === true });
+    await conclude(outputs, talk, { runId, started, target: target.name, nothing }, done);
+  });
 }
 
 /** Each repair as it ends, where somebody reads along. */
