@@ -15,10 +15,10 @@ export const checks: readonly CheckIndexEntry[] = [
   },
   {
     id: 'zombie-mounts',
-    title: 'Mounts that no longer answer, or stand on something deleted',
+    title: 'Mounts that do not answer, stand on something gone, or are missing',
     area: 'mounts',
     scope: 'host',
-    summary: 'Mounts that are listed but dead, hung or shut down, and mounts whose source or backing file is gone.',
+    summary: 'Mounts that are listed but dead, hung or shut down; whose source, device, layer or server is gone; that are full, moved, stacked or left behind; and what fstab or systemd wants and the kernel does not have.',
     codes: {
       'fuse-dead': '{subject}: its FUSE daemon is gone; every access fails',
       'fuse-aborted': '{subject}: its FUSE connection was aborted; every access fails',
@@ -40,8 +40,8 @@ export const checks: readonly CheckIndexEntry[] = [
       'loop-backing-short': '{subject}: the image file behind {node} lacks {missing} bytes at its end; reading them fails',
       'inodes-or-quota-full': '{subject}: {free} of {total} left ({of}): files cannot be made although there is room',
       'swap-backing': '{subject}: what this swap stands on is in trouble: {fault}',
-      'configured-not-mounted': '{subject}: should be mounted from {source}, and is not',
-      'mount-missed-late-device': '{subject}: was left out at boot because {source} came late, and systemd does not try again',
+      'configured-not-mounted': '{subject}: should be {use}, from {source}, and is not',
+      'mount-missed-late-device': '{subject}: is not {use}: {source} was late, is there now, and systemd does not try again',
       'unit-failed': '{subject}: {unit} failed: {result}',
       'automount-target-gone': '{subject}: the next access will fail, because {source} is not there',
       'moved': '{subject}: what should be mounted here is mounted at {elsewhere}',

@@ -28,7 +28,8 @@ it('at 60 columns', () => {
       fails
         How we know: stat: cannot read file system information
           for '/mnt/backup': Transport endpoint is not connected
-        Also seen: held by bash (pid 22536, cwd)
+        Also seen: held by bash (pid 2269 of root): cwd
+          /mnt/backup
         Repair (disruptive: somebody is interrupted, or it can
           be undone only by effort):
             umount -l /mnt/backup
@@ -41,7 +42,7 @@ it('at 60 columns', () => {
         Repair (disruptive: somebody is interrupted, or it can
           be undone only by effort):
             umount -c /mnt/database
-            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop1 /mnt/database
+            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop2 /mnt/database
         Next: stdoctor explain fs-shutdown-xfs
 
     CRITICAL /mnt/www: a bind mount of something that has been
@@ -85,13 +86,13 @@ it('at 80 columns, all that was seen', () => {
     CRITICAL /mnt/backup: its FUSE daemon is gone; every access fails
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            85 81 0:42 / /mnt/backup rw,nosuid,nodev,relatime - fuse.sshfs
+            202 198 0:45 / /mnt/backup rw,nosuid,nodev,relatime - fuse.sshfs
               nas:/export/backup rw,user_id=0,group_id=0
           TIME  stat -f -c '%t %b %f' -- /mnt/backup
             stat: cannot read file system information for '/mnt/backup': Transport
               endpoint is not connected
           TIME  /proc/*/fd, cwd, root, exe
-            held by bash (pid 22536, cwd)
+            held by bash (pid 2269 of root): cwd /mnt/backup
         Repair (disruptive: somebody is interrupted, or it can be undone only by
           effort):
             umount -l /mnt/backup
@@ -100,24 +101,24 @@ it('at 80 columns, all that was seen', () => {
     CRITICAL /mnt/database: this XFS has shut itself down; every access fails
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            88 81 7:1 / /mnt/database rw,relatime - xfs /dev/loop1
+            205 198 7:2 / /mnt/database rw,relatime - xfs /dev/loop2
               rw,inode64,logbufs=8,logbsize=32k,noquota
           TIME  stdbuf -o0 find / /mnt/vm-images /mnt/database -maxdepth 0 -printf '%p\\0%y %s %i %D %n\\0' '(' -empty -printf 'empty\\0' -o -printf 'not\\0' ')'
             find: '/mnt/database': Input/output error (while statfs answers)
           TIME  dmesg --kernel --color=never
-            [ 2459.122833] XFS (loop1): Metadata I/O Error (0x4) detected at
+            [ 8341.428480] XFS (loop2): Metadata I/O Error (0x4) detected at
               xfs_fs_goingdown+0x7b/0xb0 (fs/xfs/xfs_fsops.c:472).  Shutting down
               filesystem.
         Repair (disruptive: somebody is interrupted, or it can be undone only by
           effort):
             umount -c /mnt/database
-            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop1 /mnt/database
+            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop2 /mnt/database
         Next: stdoctor explain fs-shutdown-xfs
 
     CRITICAL /mnt/www: a bind mount of something that has been deleted
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            89 81 0:40 /www//deleted /mnt/www rw,relatime - tmpfs tmpfs rw
+            206 198 0:44 /www//deleted /mnt/www rw,relatime - tmpfs tmpfs rw
           TIME  stdbuf -o0 find /mnt/www /srv/www -maxdepth 0 -printf '%p\\0%y %s %i %D %n\\0' '(' -empty -printf 'empty\\0' -o -printf 'not\\0' ')'
             0 links left to it: the directory is empty for ever, and nothing can be
               created in it
@@ -134,7 +135,7 @@ it('at 80 columns, all that was seen', () => {
       data is gone with the last unmount
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            87 81 7:0 / /mnt/vm-images rw,relatime - ext4 /dev/loop0 rw
+            204 198 7:0 / /mnt/vm-images rw,relatime - ext4 /dev/loop0 rw
           TIME  /sys/dev/block/7:0/loop/backing_file
             /srv/store/vm-images.img (deleted)
         Repair (safe: nothing can be lost and nobody is interrupted):
@@ -162,7 +163,7 @@ it('at 200 columns', () => {
 
     CRITICAL /mnt/backup: its FUSE daemon is gone; every access fails
         How we know: stat: cannot read file system information for '/mnt/backup': Transport endpoint is not connected
-        Also seen: held by bash (pid 22536, cwd)
+        Also seen: held by bash (pid 2269 of root): cwd /mnt/backup
         Repair (disruptive: somebody is interrupted, or it can be undone only by effort):
             umount -l /mnt/backup
         Next: stdoctor explain fuse-dead
@@ -171,7 +172,7 @@ it('at 200 columns', () => {
         How we know: find: '/mnt/database': Input/output error (while statfs answers)
         Repair (disruptive: somebody is interrupted, or it can be undone only by effort):
             umount -c /mnt/database
-            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop1 /mnt/database
+            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop2 /mnt/database
         Next: stdoctor explain fs-shutdown-xfs
 
     CRITICAL /mnt/www: a bind mount of something that has been deleted

@@ -7,11 +7,12 @@ import { tooMany } from './too-many.ts';
 export const check = defineCheck({
   meta: {
     id: 'zombie-mounts',
-    title: 'Mounts that no longer answer, or stand on something deleted',
+    title: 'Mounts that do not answer, stand on something gone, or are missing',
     area: 'mounts',
     scope: 'host',
-    summary: 'Mounts that are listed but dead, hung or shut down, and mounts whose source or backing file is gone.',
-    references: ['proc_pid_mountinfo(5)', 'Documentation/filesystems/fuse.rst', 'xfs(5)', 'losetup(8)'],
+    summary:
+      'Mounts that are listed but dead, hung or shut down; whose source, device, layer or server is gone; that are full, moved, stacked or left behind; and what fstab or systemd wants and the kernel does not have.',
+    references: ['proc_pid_mountinfo(5)', 'Documentation/filesystems/fuse.rst', 'xfs(5)', 'losetup(8)', 'fstab(5)', 'systemd.mount(5)'],
     codes: Object.assign({}, ...parts.map(({ codes }) => codes)) as Record<string, string>,
   },
   needs,

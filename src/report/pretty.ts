@@ -11,11 +11,11 @@ import { type Paint, plain } from './style.ts';
 function backupText(steps: readonly Step[]): string {
   const risky = steps.findIndex((step) => step.risk === 'data-loss');
   const copies = steps
-    .slice(0, risky)
+    .slice(0, risky + 1)
     .flatMap((step, index) => (refersTo(step.action, 'rescue') ? [`step ${index + 1} (${step.title})`] : []));
   return copies.length === 0
     ? 'No backup can be made first: what is lost is lost.'
-    : `Backup: ${copies.join(' and ')} keeps a copy before bytes can be lost.`;
+    : `Backup: ${copies.join(' and ')} keeps what would be lost.`;
 }
 
 /** What stands before the question, and in a dry run. evidence: all of it, with source and time. */

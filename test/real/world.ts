@@ -148,7 +148,7 @@ export class World {
     const source = this.directory(`${name}.source`);
     writeFileSync(join(source, 'hello'), 'hello\n');
     const point = options.point ?? this.path(name);
-    mkdirSync(point, { recursive: true });
+    mkdirSync(this.inside(point), { recursive: true });
     const server = this.path(`${name}.server`);
     const delay = this.path(`${name}.delay`);
     writeFileSync(delay, '0');
@@ -181,7 +181,7 @@ export class World {
     ];
     const daemon = spawn(argv[0] as string, argv.slice(1), { stdio: 'ignore', detached: true, cwd: '/' });
     this.#groups.push(daemon.pid as number);
-    await until(() => this.mountsAt(point).some(({ fstype }) => fstype === 'fuse.sshfs'));
+    await until(() => this.mountsAt(point).some(({ fstype }) => fstype.startsWith('fuse')));
     // An ordinary user's server cannot write there.
     await until(() => options.as !== undefined || (readLink(serverPid) ?? '') !== '');
     // A daemon that is stopped before its first answer still starts, and is not hung. Of an ordinary user's only he may ask.

@@ -25,7 +25,8 @@ export function seekForeigners({ foreigners, table }: ZombieFacts): Sought {
   }
   const groups = Map.groupBy(
     foreigners.mounts,
-    ({ mount }) => `${toByteString(mount.point)} ${toByteString(mount.source)} ${mount.fstype}`,
+    // One file system, bound to however many places.
+    ({ mount }) => `${mount.device} ${toByteString(mount.source)} ${mount.fstype}`,
   );
   return {
     examined: groups.size,
@@ -39,6 +40,7 @@ export function seekForeigners({ foreigners, table }: ZombieFacts): Sought {
 
 function foreignFound(group: readonly Foreign[], ours: readonly Mount[]): ForeignFound {
   const { mount } = group[0] as Foreign;
+  const byProcess = [...new Map(group.toReversed().map((foreign) => [foreign.process.pid, foreign])).values()].toReversed();
   const replaced = ours.some(
     ({ point, source, fstype }) => sameName(point, mount.point) && sameName(source, mount.source) && fstype === mount.fstype,
   );
@@ -50,11 +52,11 @@ function foreignFound(group: readonly Foreign[], ours: readonly Mount[]): Foreig
       device: mount.device,
       fstype: mount.fstype,
       source: mount.source,
-      processes: group.map(({ process }) => process),
+      processes: byProcess.map(({ process }) => process),
       replaced,
     },
     confidence: 'certain',
-    evidence: group.map(({ mount: { line }, seen, process }) =>
+    evidence: byProcess.map(({ mount: { line }, seen, process }) =>
       quote(seen, `${showName(fromByteString(line))}: the namespace of ${describeProcess(process)}`),
     ),
   };
