@@ -8,6 +8,7 @@ import { type Report, until, World } from './world.ts';
 let world: World;
 beforeEach(async () => {
   world = await World.open();
+  world.seesAll = true;
 });
 afterEach(() => world.close());
 

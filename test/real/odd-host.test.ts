@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { autofs } from './autofs.ts';
-import { found, liveAndReplayed, outcomes } from './compare.ts';
+import { findingOf, found, liveAndReplayed, outcomes } from './compare.ts';
 import { journalOf, stopBefore, stopped } from './midway.ts';
 import { type Report, until, World } from './world.ts';
 
@@ -165,6 +165,9 @@ describe('autofs', () => {
     const plan = world.path('plan.json');
     const report: Report = JSON.parse((await run(['check', '--json'])).stdout);
     expect(found(report)).toEqual(expect.arrayContaining([`bind-source-deleted ${point}`, `fuse-dead ${dead.point}`]));
+    for (const name of ['image', 'bound']) {
+      expect(findingOf(report, 'configured-not-mounted', world.path(name)).fix.reason).toMatch(/the way to \S+ leads through \S+direct/);
+    }
     await run(['check']);
     await run(['check', 'zombie-mounts', '--evidence', '--verbose']);
     await run(['check', '--quiet']);
@@ -190,6 +193,7 @@ describe('autofs', () => {
     await interruptedFix(env);
     await run(['check']);
     await run(['resume', '--forward', '--yes']);
+    expect([journalOf(world).at(-1)?.event, world.mountsAt(again.point)]).toEqual(['closed', []]);
     expect(asked).toEqual([]);
     expect([direct.asked(), indirect.asked()]).toEqual([0, 0]);
 
@@ -204,7 +208,7 @@ describe('autofs', () => {
     const running = world.stdoctor(['fix', '--auto', 'safe'], { env: { ...env, ...stopBefore(5) } });
     process.kill(await stopped(world), 'SIGKILL');
     await running;
-    expect(journalOf(world).at(-1)?.event).not.toBe('end');
+    expect(journalOf(world).at(-1)?.event).not.toBe('closed');
   }
 });
 

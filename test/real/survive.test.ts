@@ -201,32 +201,6 @@ describe('little to see with', () => {
     world = await World.open({ fusectl: false });
     expect((await world.stdoctor(['check'])).code).toBe(0);
   });
-
-  it('autofs is never triggered, by no command', async () => {
-    world = await World.open();
-    const point = world.directory('auto');
-    const packets = world.path('packets');
-    const script = `import os,sys,fcntl
-r,w=os.pipe(); os.set_inheritable(w,True)
-assert os.system("mount -t autofs x %s -o fd=%d,pgrp=%d,minproto=5,maxproto=5,direct" % (sys.argv[1],w,os.getpgrp()))==0
-open(sys.argv[2],'w').close()
-while True:
-  n=os.read(r,304)
-  open(sys.argv[2],'a').write('packet\\n')
-  fcntl.ioctl(os.open(sys.argv[1],os.O_RDONLY),0x9361,int.from_bytes(n[8:12],'little'))`;
-    world.hold(['python3', '-c', script, point, packets]);
-    await until(() => world.mountsAt(point).length === 1);
-    for (const args of [
-      ['check'],
-      ['check', '--json'],
-      ['fix', '--dry-run'],
-      ['fix', '--auto', 'safe'],
-      ['record', '--output', world.path('recording')],
-    ]) {
-      expect((await world.stdoctor(args, { timeoutMs: 20_000 })).code).toBe(0);
-    }
-    expect(readFileSync(packets, 'utf8')).toBe('');
-  });
 });
 
 describe('two operators', () => {

@@ -164,6 +164,20 @@ describe('configured-not-mounted', () => {
   });
 
   it.each([
+    ['/auto/image', 'the way to /auto/image leads through /auto'],
+    ['/srv/image', 'it is planned'],
+    ['//nas/auto', 'it is planned'],
+  ])('from %s, with an automount beside it', async (source, reason) => {
+    const { told, plans } = await judged({
+      mounts: ['30 27 0:40 / /auto rw - autofs systemd-1 rw,direct'],
+      fstab: [`${source} /mnt/data ext4 loop 0 0`],
+      places: EMPTY,
+    });
+    expect(told).toEqual(['configured-not-mounted /mnt/data critical']);
+    expect(refused(plans[0])).toContain(reason);
+  });
+
+  it.each([
     ['nofail', 'nofail', BLOCK, 'warning'],
     ['nofail and the device away', 'nofail', {}, 'info'],
     ['the device away', 'defaults', {}, 'critical'],

@@ -6,7 +6,7 @@ import { followLinks } from '../../../src/facts/links.ts';
 import { type Looked, lookAt } from '../../../src/facts/look.ts';
 import { isPseudo } from '../../../src/facts/mount-kinds.ts';
 import { type Mount, type MountTable, mountOf, mountTable, topAt } from '../../../src/facts/mountinfo.ts';
-import { reach } from '../../../src/facts/reach.ts';
+import { type Reach, reach } from '../../../src/facts/reach.ts';
 import { type Swap, swaps } from '../../../src/facts/swaps.ts';
 import { init, type Unit, type Units, units } from '../../../src/facts/units.ts';
 import { type Name, sameName, showName, toByteString } from '../../../src/names.ts';
@@ -31,6 +31,8 @@ export interface Missing extends Wanted {
   device: NamedDevice | undefined;
   /** What lies at the target now, or why that was not looked at. */
   place: Looked | { state: 'not-looked'; why: string };
+  /** Its source is a path that only an automount would lead to, or a mount that does not answer: which. */
+  sourceBehind: string | undefined;
 }
 
 /** A swap line of /etc/fstab of which the kernel uses nothing. */
@@ -72,7 +74,7 @@ export const configured = defineFact('zombie-mounts.configured', function* (): A
   const points = new Set(table.mounts.map(({ point }) => toByteString(point)));
   const isMounted = ({ target }: Wanted) => points.has(toByteString(target));
   const resolved = yield* followLinks(
-    wanted.filter((each) => !isMounted(each)).map(({ target }) => target),
+    wanted.filter((each) => !isMounted(each)).flatMap((each) => [each.target, ...(hasPath(each) ? [each.source] : [])]),
     table,
   );
   const unjudged: Configured['unjudged'] = [];
@@ -98,9 +100,11 @@ export const configured = defineFact('zombie-mounts.configured', function* (): A
   const named = yield* namedDevices(sources);
   const deviceOf = (each: { source: Name; options?: readonly string[] }) =>
     hasDevice(each) ? named.get(toByteString(each.source)) : undefined;
+  const reached = gone.length === 0 ? new Map<number, Reach>() : yield* reach();
   const places = yield* lookAtPlaces(
     gone.map(({ target }) => target),
     table,
+    reached,
   );
   return {
     fstab: lines,
@@ -110,6 +114,7 @@ export const configured = defineFact('zombie-mounts.configured', function* (): A
       ...each,
       device: deviceOf(each),
       place: places.get(toByteString(each.target)) ?? { state: 'not-looked', why: 'it was not asked' },
+      sourceBehind: hasPath(each) ? closedOnTheWay(resolved.get(toByteString(each.source)), table, reached) : undefined,
     })),
     idle: idle.map((each) => ({ ...each, device: deviceOf(each) })),
     unusedSwaps: swapping.lines
@@ -190,27 +195,35 @@ function swapUnit({ source }: FstabLine, device: NamedDevice | undefined, known:
 }
 
 /** Only where the mount that the target lies on is no autofs and answers. */
-function* lookAtPlaces(targets: Name[], table: MountTable): Asking<ReadonlyMap<string, Missing['place']>> {
-  if (targets.length === 0) {
-    return new Map();
-  }
-  const reached = yield* reach();
+function* lookAtPlaces(
+  targets: Name[],
+  table: MountTable,
+  reached: ReadonlyMap<number, Reach>,
+): Asking<ReadonlyMap<string, Missing['place']>> {
   const places = new Map<string, Missing['place']>();
   const open: Name[] = [];
   for (const target of targets) {
-    const on = mountOf(table, target);
-    const answers = on !== undefined && (reached.get(on.id)?.state === 'answers' || (isPseudo(on) && on.fstype !== 'autofs'));
-    if (answers) {
+    const where = closedOnTheWay(target, table, reached);
+    if (where === undefined) {
       open.push(target);
     } else {
-      const where = on === undefined ? 'no mount that is listed' : showName(on.point);
       places.set(toByteString(target), { state: 'not-looked', why: `the way there leads through ${where}, which does not answer` });
     }
   }
-  for (const [target, looked] of yield* lookAt(open, LIMIT)) {
+  for (const [target, looked] of open.length === 0 ? [] : yield* lookAt(open, LIMIT)) {
     places.set(target, looked);
   }
   return places;
+}
+
+/** The mount that a path, its links followed, lies on, where that is an autofs or does not answer. */
+function closedOnTheWay(path: Name | undefined, table: MountTable, reached: ReadonlyMap<number, Reach>): string | undefined {
+  if (path === undefined) {
+    return 'links that could not be followed';
+  }
+  const on = mountOf(table, path);
+  const answers = on !== undefined && (reached.get(on.id)?.state === 'answers' || (isPseudo(on) && on.fstype !== 'autofs'));
+  return answers ? undefined : on === undefined ? 'no mount that is listed' : showName(on.point);
 }
 
 /** Automounts that wait while their mount is not there. */
@@ -238,6 +251,11 @@ function isAnonymous(mount: Mount): boolean {
 
 export function isBind({ options }: { options: readonly string[] }): boolean {
   return options.includes('bind') || options.includes('rbind');
+}
+
+/** Of a bind, or of an image for a loop device. */
+function hasPath(wanted: Wanted): boolean {
+  return /^\/(?!\/)/.test(toByteString(wanted.source)) && !hasDevice(wanted);
 }
 
 function hasDevice({ source, options }: { source: Name; options?: readonly string[] | string }): boolean {

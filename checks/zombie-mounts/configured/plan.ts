@@ -39,13 +39,16 @@ function byHand(unit: string | null, target: Name): string {
 }
 
 function planMount(missing: Missing, facts: ZombieFacts): Plan {
-  const { target, source, unit, device } = missing;
+  const { target, source, unit, device, sourceBehind } = missing;
   const command = byHand(unit?.id ?? null, missing.line?.target ?? target);
   if (device?.state === 'missing') {
     return { refused: `${showName(source)} is not there: bring the device back, then ${command}` };
   }
   if (device?.state === 'unknown') {
     return { refused: `whether ${showName(source)} is there could not be told (${device.why}). By hand: ${command}` };
+  }
+  if (sourceBehind !== undefined) {
+    return { refused: `the way to ${showName(source)} leads through ${sourceBehind}, which waits or does not answer. By hand: ${command}` };
   }
   const place = freePlace(missing, command);
   if ('refused' in place) {
