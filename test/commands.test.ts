@@ -484,7 +484,7 @@ describe('plan', () => {
     const directory = await sickRecording();
     const { code, stdout } = await stdoctor(['plan', '--from', directory]);
     expect(code).toBe(1);
-    expect(stdout).toContain('no repair by stdoctor: ');
+    expect(stdout).toContain('Not repaired by stdoctor fix: ');
     expect(stdout).toMatch(/^1 refused$/m);
   });
 
