@@ -87,7 +87,7 @@ describe('many mounts', () => {
     expect(ms).toBeLessThan(10_000);
     await world.stdoctor(['record', 'zombie-mounts', '--output', path]);
     const { entries } = JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8'));
-    expect(entries.filter(({ probe }: Report) => probe.kind === 'run').length).toBeLessThan(10);
+    expect(entries.filter(({ probe }: Report) => probe.kind === 'run').length).toBeLessThan(20);
     await world.run(['sh', '-c', 'umount -R -l "$1"/points', 'sh', world.dir]);
   });
 });
