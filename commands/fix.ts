@@ -6,7 +6,7 @@ import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, rescueFlag
 import { fromHere, invocation } from '../src/cli/invocation.ts';
 import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { outputsOf } from '../src/cli/outputs.ts';
-import { conclude, preparedStateDir, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
+import { conclude, preparedStateDir, rescueDirOf, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
 import { select } from '../src/cli/select.ts';
 import { minded } from '../src/cli/signals.ts';
 import { StdoctorError } from '../src/errors.ts';
@@ -59,7 +59,7 @@ export default class Fix extends Command {
     const interactive = process.stdin.isTTY === true && flags.auto === undefined;
     const applies = target.act !== undefined && !flags['dry-run'] && (flags.auto !== undefined || interactive);
     const stateDir = applies ? await preparedStateDir(flags) : undefined;
-    const rescueDir = flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']);
+    const rescueDir = await rescueDirOf(flags);
     const talk = talkOf(outputs);
     const started = Date.now();
     await withLock(stateDir, async (runId) => {

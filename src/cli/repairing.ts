@@ -48,6 +48,15 @@ export async function withLock(stateDir: string | undefined, work: (runId: strin
   }
 }
 
+/** Where copies are to be put, as the user meant it; undefined: below the state directory. */
+export async function rescueDirOf(flags: { 'rescue-dir'?: string | undefined }): Promise<string | undefined> {
+  const path = flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']);
+  if (path !== undefined) {
+    await assertAnswers(path, 'STD_USAGE');
+  }
+  return path;
+}
+
 /** The state directory, fit for a journal; refuses before anything is touched. */
 export async function preparedStateDir(flags: { 'state-dir'?: string | undefined }): Promise<string> {
   const path = openStateDir(flags);
@@ -80,6 +89,7 @@ export async function runOnJournal(
   );
   const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
   const stateDir = await preparedStateDir(flags);
+  const rescueDir = await rescueDirOf(flags);
   const talk = talkOf(outputs);
   const started = Date.now();
   await withLock(stateDir, async (runId) => {
@@ -93,7 +103,7 @@ export async function runOnJournal(
       runId,
       version: invocation.version,
       stateDir,
-      rescueDir: flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']),
+      rescueDir,
       roundMs: deadlineOf(flags.deadline, config.deadlineMs),
     };
     const done = await work(options, { ...talk, yes: flags.yes, interactive: process.stdin.isTTY === true });

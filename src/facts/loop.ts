@@ -119,13 +119,15 @@ interface BackingInode {
   device: number;
 }
 
+/** losetup asks the file system of each backing file, which may hang. */
+const ASKS_FILES = { limitMs: 2000, suspect: true };
 const LOOPS: Probe & { kind: 'run' } = { kind: 'run', argv: ['losetup', '--list', '--json', '-O', 'NAME,BACK-INO,BACK-MAJ:MIN'] };
 
 /** What the loop driver itself knows of its file: inode and device, which a rename or removal does not change. */
 function* backingInodes(): Asking<Map<string, BackingInode>> {
   const found = new Map<string, BackingInode>();
   // {"loopdevices": [{"name":"/dev/loop0", "back-ino":2146754, "back-maj:min":"     254:0  "}]}
-  for (const device of parseDevices(outputOf(yield* run(LOOPS.argv)))) {
+  for (const device of parseDevices(outputOf(yield* run(LOOPS.argv, ASKS_FILES)))) {
     const [major, minor] = String(device['back-maj:min']).trim().split(':').map(Number);
     if (typeof device['name'] === 'string' && major !== undefined && minor !== undefined) {
       // As glibc packs st_dev, gnu_dev_makedev(3).
@@ -218,7 +220,7 @@ const ATTACHED: Probe & { kind: 'run' } = {
 
 /** No loop device stands on this file, as `stat` numbers it. */
 export const onNoLoop = defineCondition('on-no-loop', function* (args: { path: Name; device: number; inode: number }): Asking<Holds> {
-  expectOutput(LOOPS, yield* run(LOOPS.argv));
+  expectOutput(LOOPS, yield* run(LOOPS.argv, ASKS_FILES));
   const inodes = yield* backingInodes();
   // Where there is none, losetup prints nothing at all, which is no proof.
   if (inodes.size === 0 && expectOutput(ATTACHED, yield* run(ATTACHED.argv)) !== '/sys/block\n') {
@@ -254,7 +256,8 @@ export const sameBytes = defineCondition('same-bytes', function* (args: { a: Nam
     types.push(looked.type);
   }
   const limitMs = Math.min(30_000 + Math.ceil(args.bytes / 20_000), COMPARE_AT_MOST);
-  // Of a block device the page cache may be older than the file system on it: it is read past it.
+  // Of a block device the page cache may be older than the file system on it: it is read past it. That takes a pipe, and
+  // so a shell: its script is fixed, and the paths are its arguments.
   const direct = ['sh', '-c', 'dd if="$1" iflag=direct bs=4M status=none | cmp -- - "$2"', 'sh'];
   const answer = yield* run([...(types[0] === 'b' ? direct : ['cmp', '--']), args.a, args.b], { limitMs, suspect: true });
   if (answer.state === 'ok' && answer.code === 0) {
