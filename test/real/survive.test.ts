@@ -305,6 +305,17 @@ describe('two operators', () => {
 });
 
 describe('a journal that cannot be written', () => {
+  it('a rescue directory on a mount that hangs: refused before anything is touched, and not waited for', async () => {
+    world = await World.open();
+    const hung = await world.sshfs('hung');
+    hung.silence();
+    const dead = await world.sshfs('dead');
+    await dead.kill();
+    const ran = await world.stdoctor(['fix', '--auto', 'safe', '--rescue-dir', join(hung.point, 'copies')], { timeoutMs: 20_000 });
+    expect([ran.code, ran.stderr]).toEqual([64, expect.stringContaining(`lies on the mount ${hung.point}, which does not answer`)]);
+    expect(world.mountsAt(dead.point)).toHaveLength(1);
+  });
+
   it('on a full disk: refused before anything is touched, with a sentence', async () => {
     world = await World.open();
     const dead = await world.sshfs('dead');
