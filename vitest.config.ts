@@ -12,7 +12,17 @@ export default defineConfig({
         },
       },
       // Real faults: each test has a mount namespace of its own and waits more than it works.
-      { test: { name: 'real', include: ['test/real/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 60_000, maxConcurrency: 4 } },
+      // One file at a time: checks see the mounts of other namespaces, and so the worlds of other tests.
+      {
+        test: {
+          name: 'real',
+          include: ['test/real/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxConcurrency: 4,
+        },
+      },
     ],
   },
 });

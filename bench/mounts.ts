@@ -12,13 +12,13 @@ const RUNS = 5;
 await inWorld(async (world) => {
   let mounted = 0;
   for (const wanted of [20, 200, 2000]) {
-    await bind(world, mounted, wanted);
+    await mountMore(world, mounted, wanted);
     mounted = wanted;
     await say(world, `${wanted} healthy mounts`);
   }
 });
 await inWorld(async (world) => {
-  await bind(world, 0, 20);
+  await mountMore(world, 0, 20);
   const healthy = await say(world, '20 healthy mounts');
   const dead = await world.sshfs('dead');
   await dead.kill();
@@ -26,7 +26,7 @@ await inWorld(async (world) => {
   console.log(`  a dead mount adds ${(withDead - healthy).toFixed(0)} ms`);
 });
 await inWorld(async (world) => {
-  await bind(world, 0, 20);
+  await mountMore(world, 0, 20);
   const healthy = await say(world, '20 healthy mounts');
   const hung = await world.sshfs('hung');
   // sshfs mounts before its server has started.
@@ -50,11 +50,26 @@ async function inWorld(work: (world: World) => Promise<void>): Promise<void> {
   }
 }
 
-/** Bind mounts of an ext4, so that each is one to be judged. */
-async function bind(world: World, from: number, to: number): Promise<void> {
-  const { point } = from === 0 ? await world.image('disk', 'ext4') : { point: world.path('disk') };
-  const script = `i=${from}; while [ $i -lt ${to - 1} ]; do mkdir -p "$1/m$i" "$2/b$i"; touch "$2/b$i/f"; mount --bind "$2/b$i" "$1/m$i"; i=$((i + 1)); done`;
-  await world.run(['sh', '-ec', script, 'sh', world.dir, point]);
+/** Binds of directories of an ext4, every tenth an overlay, all in /etc/fstab: so that each is one to be judged by many rows. */
+async function mountMore(world: World, from: number, to: number): Promise<void> {
+  if (from === 0) {
+    await world.image('disk', 'ext4');
+    await world.run(['sh', '-ec', 'cd "$1"; mkdir low; : > fstab; mount --bind fstab /etc/fstab', 'sh', world.dir]);
+  }
+  const script = `cd "$1"; i=${from}; : > new
+    while [ $i -lt ${to - 1} ]; do
+      mkdir -p m$i disk/b$i
+      if [ $((i % 10)) = 9 ]; then
+        mkdir disk/b$i/u disk/b$i/w
+        echo "overlay $1/m$i overlay lowerdir=$1/low,upperdir=$1/disk/b$i/u,workdir=$1/disk/b$i/w 0 0"
+      else
+        touch disk/b$i/f
+        echo "$1/disk/b$i $1/m$i none bind 0 0"
+      fi >> new
+      i=$((i + 1))
+    done
+    mount -a -T new; cat new >> fstab`;
+  await world.run(['sh', '-ec', script, 'sh', world.dir]);
 }
 
 function once(world: World) {

@@ -1,14 +1,17 @@
 import { Command } from '@oclif/core/command';
+import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
-import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
+import { deadlineFlag, deadlineOf, evidenceFlag, formatFlags, fromFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
 import { invocation } from '../src/cli/invocation.ts';
 import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { emit, outputsOf } from '../src/cli/outputs.ts';
 import { renderReport } from '../src/cli/render.ts';
 import { select } from '../src/cli/select.ts';
+import type { Listener } from '../src/engine/events.ts';
 import { inspect, newRunId, toRun } from '../src/engine/inspect.ts';
 import { exitCodeOf } from '../src/engine/result.ts';
 import { showWhile } from '../src/ui/progress.ts';
+import { Tally } from '../src/ui/tally.ts';
 
 export default class Check extends Command {
   static override summary = 'Look for storage faults; changes nothing.';
@@ -21,7 +24,19 @@ export default class Check extends Command {
     '<%= config.bin %> check --from host.tar.gz',
   ];
   static override strict = false;
-  static override flags = { ...deadlineFlag, ...fromFlag, ...formatFlags, ...outputFlag, ...stateFlags };
+  static override flags = {
+    ...deadlineFlag,
+    ...fromFlag,
+    ...formatFlags,
+    ...outputFlag,
+    ...stateFlags,
+    ...evidenceFlag,
+    verbose: Flags.boolean({ description: 'show the checks with their times, notes, and what was slow' }),
+    quiet: Flags.boolean({
+      description: 'show only findings and what could not be told, a sentence each, and no progress',
+      exclusive: ['evidence', 'verbose'],
+    }),
+  };
 
   async run(): Promise<void> {
     const { argv, flags } = await this.parse(Check);
@@ -34,11 +49,13 @@ export default class Check extends Command {
     const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
     const started = Date.now();
     const hardware = outputs.some(({ format }) => format === 'pretty');
-    const { target: result } = await showWhile(`Asking ${target.name}`, process.stderr, (listen) =>
-      inspect(target, entries, { until: started + deadlineOf(flags.deadline, config.deadlineMs), listen, hardware, costly }),
-    );
+    const until = started + deadlineOf(flags.deadline, config.deadlineMs);
+    const tally = new Tally();
+    const ask = (listen: Listener) => inspect(target, entries, { until, listen: tally.beside(listen), hardware, costly });
+    const { target: result } = await (flags.quiet ? ask(() => {}) : showWhile(`Asking ${target.name}`, process.stderr, ask));
     const run = toRun(invocation.version, newRunId(), started, [result]);
-    await emit(outputs, (format, stream) => renderReport(run, format, stream));
+    const view = { ...flags, asked: tally.asked };
+    await emit(outputs, (format, stream) => renderReport(run, format, stream, view));
     process.exitCode = exitCodeOf(run);
   }
 }

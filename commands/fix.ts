@@ -2,7 +2,7 @@ import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
 import { consentOf } from '../src/cli/consent.ts';
-import { deadlineFlag, deadlineOf, formatFlags, fromFlag, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
+import { deadlineFlag, deadlineOf, evidenceFlag, formatFlags, fromFlag, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
 import { fromHere, invocation } from '../src/cli/invocation.ts';
 import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { outputsOf } from '../src/cli/outputs.ts';
@@ -44,6 +44,7 @@ export default class Fix extends Command {
     ...formatFlags,
     ...outputFlag,
     ...stateFlags,
+    ...evidenceFlag,
   };
 
   async run(): Promise<void> {
@@ -74,6 +75,7 @@ export default class Fix extends Command {
           applies,
           auto: flags.auto,
           yes: flags.yes === true,
+          evidence: flags.evidence === true,
           rescue: stateDir === undefined ? undefined : rescueOf({ runId, stateDir, rescueDir }),
           why: target.act === undefined ? 'a recording can only be read' : undefined,
         }),

@@ -8,12 +8,14 @@ import { fileURLToPath } from 'node:url';
 import type { AnyCheck, CheckMeta } from '../src/check/types.ts';
 import { select } from '../src/cli/select.ts';
 import { inspect, newRunId, toRun } from '../src/engine/inspect.ts';
-import { reportToText } from '../src/report/pretty.ts';
+import { reportToText } from '../src/report/report.ts';
+import { plainAt } from '../src/report/style.ts';
 import { loadRecording } from '../src/target/recording.ts';
 import { ReplayTarget } from '../src/target/replay.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const DEMO = 'fixtures/hosts/hv1-after-reboot';
+const DEMO_COLUMNS = 100;
 const onlyCompare = process.argv.includes('--check');
 const stale: string[] = [];
 
@@ -84,7 +86,7 @@ async function demo(): Promise<string> {
   const { entries } = select([], all, []);
   const recorded = new ReplayTarget(await loadRecording(join(root, DEMO)));
   const { target } = await inspect(recorded, entries, { until: started + 60_000, hardware: true });
-  const text = reportToText(toRun('', newRunId(), started, [target]));
+  const text = reportToText(toRun('', newRunId(), started, [target]), plainAt(DEMO_COLUMNS));
   return `\`\`\`console\n$ npx stdoctor check --from ${DEMO}\n${text}\`\`\``;
 }
 

@@ -13,7 +13,7 @@ import type { Expected } from '../src/check/tester.ts';
 import type { Claim, Json } from '../src/check/types.ts';
 import type { CheckResult, FindingResult } from '../src/engine/result.ts';
 import { resolveAction } from '../src/journal/references.ts';
-import { type Ran, ROOT, until, World } from '../test/real/world.ts';
+import { type Ran, ROOT, type Sshfs, until, World } from '../test/real/world.ts';
 
 const STORE = '/srv/store';
 const TAPES = '/srv/tapes';
@@ -30,6 +30,8 @@ interface Recorded extends Omit<Expected, 'source'> {
   /** What was done, for people. */
   how: string;
   make(world: World): Promise<unknown>;
+  /** Takes back what does not go with the world: swap is of the whole machine. */
+  unmake?(world: World): Promise<unknown>;
   /** Record each stage of its repair. */
   repair?: boolean;
   /** Of the process that asks. */
@@ -41,13 +43,21 @@ const critical = (
   subject: Expected['findings'][number]['subject'],
   risk: 'safe' | 'disruptive' | 'data-loss' | 'refused',
 ) => [{ code, subject, severity: 'critical' as const, risk }];
-const warning = (code: string, subject: string, risk: 'disruptive') => [{ code, subject, severity: 'warning' as const, risk }];
+const warning = (code: string, subject: string, risk: 'disruptive' | 'refused') => [{ code, subject, severity: 'warning' as const, risk }];
+const info = (code: string, subject: string) => [{ code, subject, severity: 'info' as const, risk: 'refused' as const }];
 /** Nothing wrong, though it looks like what these codes are about. */
 const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
 const sick = { outcome: 'findings' as const };
 
 const REMOTE = '/mnt/remote';
 const DATA = '/mnt/data';
+/** A number that nothing else takes, so that the case names the same swap each time. */
+const SWAP = '/dev/loop99';
+const ZRAM = '/dev/zram0';
+/** Files stay in it: /mnt is the same for all cases. */
+const FULL = '/mnt/full';
+const MERGED = '/mnt/merged';
+const LOWER = '/mnt/layers/lower';
 const ODD = '/mnt/it\'s "here"\n\tnow $(reboot) é';
 const remote = (world: World, options: Parameters<World['sshfs']>[1] = {}, point = REMOTE) =>
   world.sshfs('remote', { point, ...options, options: ['fsname=nas:/export/remote', ...(options.options ?? [])] });
@@ -212,6 +222,151 @@ const ZOMBIES: Record<string, Recorded> = {
       await shutDown(world, image.point);
     },
   },
+  'fs-shutdown-ext4': {
+    ...sick,
+    findings: critical('fs-shutdown-ext4', DATA, 'data-loss'),
+    how: 'ext4 with errors=remount-ro on a loop device, an error made by trigger_fs_error',
+    repair: true,
+    make: (world) => stopByError(world),
+  },
+  'fs-shutdown-ext4-held': {
+    ...sick,
+    findings: critical('fs-shutdown-ext4', DATA, 'refused'),
+    how: 'ext4 on a loop device, a process with its working directory there, shut down by xfs_io -x -c shutdown',
+    make: async (world) => {
+      await world.image('data', 'ext4', { point: DATA });
+      await holdDirectory(world, DATA);
+      await world.run(['xfs_io', '-x', '-c', 'shutdown', DATA]);
+    },
+  },
+  'inodes-full': {
+    ...sick,
+    findings: critical('inodes-or-quota-full', DATA, 'refused'),
+    how: 'ext4 made with 64 inodes, files made until there was none left',
+    make: (world) => fillInodes(world),
+  },
+  'swap-backing': {
+    ...sick,
+    findings: warning('swap-backing', SWAP, 'refused'),
+    how: 'swap on a loop device, its image file removed',
+    make: async (world) => {
+      await world.run(['dd', 'if=/dev/zero', `of=${STORE}/swap.img`, 'bs=1M', 'count=16', 'status=none']);
+      await world.run(['mkswap', '-q', `${STORE}/swap.img`]);
+      await world.run(['losetup', SWAP, `${STORE}/swap.img`]);
+      await world.run(['swapon', SWAP]);
+      rmSync(`${STORE}/swap.img`);
+    },
+    unmake: async (world) => {
+      await world.run(['swapoff', SWAP], { ok: false });
+      await world.run(['losetup', '-d', SWAP], { ok: false });
+    },
+  },
+  'sshfs-lost-ssh': {
+    ...sick,
+    findings: critical('sshfs-lost-ssh', REMOTE, 'refused'),
+    how: 'sshfs -o reconnect, its SFTP server killed and a new one refused',
+    make: async (world) => {
+      const mount = await remote(world, { options: ['reconnect'] });
+      writeFileSync(world.path('remote.server'), '#!/bin/sh\nexit 255\n');
+      process.kill(mount.server, 'SIGKILL');
+    },
+  },
+  'orphan-fuse-conn': {
+    ...sick,
+    findings: [],
+    how: 'sshfs, a process with its working directory there, then umount -l',
+    make: async (world) => {
+      const { connection } = await heldRemote(world);
+      // Its number is what the kernel had free.
+      (ZOMBIES['orphan-fuse-conn'] as Recorded).findings = info('orphan-fuse-conn', String(connection));
+      await world.run(['umount', '-l', REMOTE]);
+    },
+  },
+  'overlay-layer-missing-lower': {
+    ...sick,
+    findings: critical('overlay-layer-missing', MERGED, 'refused'),
+    how: 'an overlay whose lower directory was removed',
+    make: async (world) => {
+      await overlay(world);
+      rmSync(world.inside(LOWER), { recursive: true });
+    },
+  },
+  'overlay-layer-missing-workdir': {
+    ...sick,
+    findings: warning('overlay-layer-missing', MERGED, 'disruptive'),
+    how: 'an overlay whose working directory was removed',
+    repair: true,
+    make: async (world) => {
+      await overlay(world);
+      rmSync(world.inside('/mnt/layers/work'), { recursive: true });
+    },
+  },
+  'overlay-layer-missing-by-dead-sshfs': {
+    ...sick,
+    findings: [...critical('overlay-layer-missing', MERGED, 'refused'), ...critical('fuse-dead', REMOTE, 'safe')],
+    how: 'an overlay with an sshfs as its lower directory, the daemon killed with SIGKILL',
+    make: async (world) => {
+      const mount = await remote(world);
+      await overlay(world, REMOTE);
+      await mount.kill();
+    },
+  },
+  'foreign-ns-holder': {
+    ...sick,
+    findings: info('foreign-ns-holder', DATA),
+    how: 'ext4 on a loop device, unmounted while a process in a mount namespace of its own (unshare -m) has it too',
+    make: async (world) => {
+      await copiedImage(world);
+      await world.run(['umount', DATA]);
+    },
+  },
+  'configured-not-mounted': {
+    ...sick,
+    findings: critical('configured-not-mounted', DATA, 'safe'),
+    how: 'ext4 on a loop device, named in /etc/fstab and unmounted',
+    repair: true,
+    make: (world) => configuredImage(world, DATA, 'defaults'),
+  },
+  'configured-not-mounted-full': {
+    ...sick,
+    findings: warning('configured-not-mounted', FULL, 'refused'),
+    how: 'ext4 on a loop device, named in /etc/fstab with nofail and unmounted, a file in the directory',
+    make: async (world) => {
+      await configuredImage(world, FULL, 'nofail');
+      await world.run(['touch', `${FULL}/file`]);
+    },
+  },
+  moved: {
+    ...sick,
+    findings: warning('moved', DATA, 'refused'),
+    how: 'ext4 on a loop device, named in /etc/fstab, and moved by mount --move',
+    make: async (world) => {
+      const { node } = await world.image('data', 'ext4', { point: DATA });
+      await fstab(world, `${node} ${DATA} ext4 defaults 0 2`);
+      await world.run(['mkdir', '/mnt/other']);
+      await world.run(['mount', '--move', DATA, '/mnt/other']);
+    },
+  },
+  'mounted-over-data': {
+    ...sick,
+    findings: info('mounted-over-data', FULL),
+    how: 'ext4 on a loop device, named in /etc/fstab, mounted over a directory that holds a file',
+    make: async (world) => {
+      const { node } = await configuredImage(world, FULL, 'defaults');
+      await world.run(['touch', `${FULL}/file`]);
+      await world.run(['mount', node, FULL]);
+    },
+  },
+  stacked: {
+    ...sick,
+    findings: warning('stacked', REMOTE, 'refused'),
+    how: 'two sshfs of the same source at one mount point',
+    make: async (world) => {
+      await remote(world);
+      await world.sshfs('again', { point: REMOTE, options: ['fsname=nas:/export/remote'] });
+      await until(() => world.mountsAt(REMOTE).length === 2);
+    },
+  },
   'healthy-sshfs': {
     ...healthy('fuse-dead', 'fuse-aborted', 'fuse-stopped'),
     how: 'sshfs with nothing wrong',
@@ -231,6 +386,34 @@ const ZOMBIES: Record<string, Recorded> = {
       mount.delay(3000);
     },
   },
+  'healthy-sshfs-connected-again': {
+    ...healthy('sshfs-lost-ssh'),
+    how: 'sshfs -o reconnect, its SFTP server killed: the next access starts a new one',
+    make: async (world) => process.kill((await remote(world, { options: ['reconnect'] })).server, 'SIGKILL'),
+  },
+  'healthy-sshfs-held': {
+    ...healthy('orphan-fuse-conn'),
+    how: 'sshfs, a process with its working directory there',
+    make: (world) => heldRemote(world),
+  },
+  'healthy-overlay': {
+    ...healthy('overlay-layer-missing'),
+    how: 'an overlay with nothing wrong',
+    make: (world) => overlay(world),
+  },
+  'healthy-overlay-on-sshfs': {
+    ...healthy('overlay-layer-missing'),
+    how: 'an overlay with an sshfs as its lower directory',
+    make: async (world) => {
+      await remote(world);
+      await overlay(world, REMOTE);
+    },
+  },
+  'healthy-image-in-two-namespaces': {
+    ...healthy('foreign-ns-holder'),
+    how: 'ext4 on a loop device, mounted here and in a mount namespace of another process (unshare -m)',
+    make: (world) => copiedImage(world),
+  },
   'healthy-xfs-on-loop': {
     ...healthy('fs-shutdown-xfs', 'loop-backing-deleted', 'loop-backing-short'),
     how: 'XFS on a loop device with nothing wrong',
@@ -242,6 +425,62 @@ const ZOMBIES: Record<string, Recorded> = {
     make: async (world) => {
       await world.image('data', 'xfs', { point: DATA });
       await world.run(['mount', '-o', 'remount,ro', DATA]);
+    },
+  },
+  'healthy-ext4-read-only': {
+    ...healthy('fs-shutdown-ext4', 'inodes-or-quota-full'),
+    how: 'ext4 made with 64 inodes, all of them used, remounted read-only by root',
+    make: async (world) => {
+      await fillInodes(world);
+      await world.run(['mount', '-o', 'remount,ro', DATA]);
+    },
+  },
+  'healthy-ext4-with-errors': {
+    ...healthy('fs-shutdown-ext4'),
+    how: 'ext4 with errors=remount-ro that met an error, unmounted and mounted again without a check',
+    make: async (world) => {
+      const node = await stopByError(world);
+      await world.run(['umount', DATA]);
+      await world.run(['mount', node, DATA]);
+    },
+  },
+  'healthy-swap-on-zram': {
+    ...healthy('swap-backing'),
+    how: 'swap on zram',
+    make: async (world) => {
+      await world.run(['tee', '/sys/block/zram0/disksize'], { input: '64M' });
+      await world.run(['mkswap', '-q', ZRAM]);
+      await world.run(['swapon', ZRAM]);
+    },
+    unmake: async (world) => {
+      await world.run(['swapoff', ZRAM], { ok: false });
+      await world.run(['tee', '/sys/block/zram0/reset'], { input: '1', ok: false });
+    },
+  },
+  'healthy-fstab': {
+    ...healthy('configured-not-mounted', 'moved', 'mounted-over-data'),
+    how: 'ext4 on a loop device, mounted as /etc/fstab says, beside lines with noauto, for swap that is left out, and of a bind onto itself',
+    make: async (world) => {
+      const { node } = await configuredImage(
+        world,
+        DATA,
+        'defaults',
+        '/dev/none1 /mnt/none ext4 noauto',
+        '/dev/none2 none swap noauto',
+        '/mnt /mnt none bind',
+      );
+      await world.run(['mount', node, DATA]);
+    },
+  },
+  'healthy-stack': {
+    ...healthy('stacked'),
+    how: 'ext4 on a loop device, bound onto itself, and a tmpfs on a tmpfs',
+    make: async (world) => {
+      await world.image('data', 'ext4', { point: DATA });
+      await world.run(['mount', '--bind', DATA, DATA]);
+      await world.run(['mkdir', '/mnt/scratch']);
+      await world.run(['mount', '-t', 'tmpfs', 'tmpfs', '/mnt/scratch']);
+      await world.run(['mount', '-t', 'tmpfs', 'tmpfs', '/mnt/scratch']);
     },
   },
   'healthy-bind': {
@@ -350,6 +589,26 @@ async function afterReboot(world: World): Promise<void> {
   rmSync(image.file);
 }
 
+/** An sshfs in which a process stands. */
+async function heldRemote(world: World): Promise<Sshfs> {
+  const mount = await remote(world);
+  await holdDirectory(world, REMOTE);
+  return mount;
+}
+
+async function overlay(world: World, lower = LOWER): Promise<void> {
+  const [upper, work] = ['/mnt/layers/upper', '/mnt/layers/work'];
+  await world.run(['mkdir', '-p', LOWER, upper, work, MERGED]);
+  await world.run(['mount', '-t', 'overlay', 'overlay', '-o', `lowerdir=${lower},upperdir=${upper},workdir=${work}`, MERGED]);
+}
+
+/** An image that is mounted in this namespace and in the copy of it that a process has. */
+async function copiedImage(world: World): Promise<void> {
+  await world.image('data', 'ext4', { point: DATA });
+  const holder = world.hold(['unshare', '-m', '--propagation', 'private', 'sleep', 'infinity']);
+  await until(() => nameOf(holder.pid as number) === 'sleep');
+}
+
 async function holdDirectory(world: World, point: string): Promise<void> {
   const holder = world.hold(['sleep', 'infinity'], point);
   await until(() => world.cwdOf(holder.pid as number) === point && nameOf(holder.pid as number) === 'sleep');
@@ -359,8 +618,39 @@ function nameOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
 }
 
+/** The lines are this world's /etc/fstab. */
+async function fstab(world: World, ...lines: string[]): Promise<void> {
+  const file = world.path('fstab');
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+  await world.run(['mount', '--bind', file, '/etc/fstab']);
+}
+
+/** An ext4 that /etc/fstab names, unmounted. */
+async function configuredImage(world: World, point: string, options: string, ...lines: string[]): Promise<{ node: string }> {
+  const { node } = await world.image('data', 'ext4', { point });
+  await world.run(['umount', point]);
+  await fstab(world, `${node} ${point} ext4 ${options} 0 2`, ...lines);
+  return { node };
+}
+
 async function shutDown(world: World, point: string): Promise<void> {
   await world.run(['xfs_io', '-x', '-c', 'shutdown -f', point]);
+}
+
+/** Returns the loop device. */
+async function stopByError(world: World): Promise<string> {
+  const { node, point } = await world.image('data', 'ext4', { point: DATA });
+  await world.run(['umount', point]);
+  await world.run(['tune2fs', '-e', 'remount-ro', node]);
+  await world.run(['mount', '-o', 'noatime', node, point]);
+  await world.run(['tee', `/sys/fs/ext4/${node.slice('/dev/'.length)}/trigger_fs_error`], { input: 't' });
+  return node;
+}
+
+async function fillInodes(world: World): Promise<void> {
+  const script =
+    'truncate -s 32M "$1" && mkfs.ext4 -q -N 64 "$1" && mkdir -p "$2" && mount -o loop "$1" "$2"; seq -f "$2/%g" 1 64 | xargs touch 2> "$1.said"';
+  await world.run(['sh', '-c', script, 'sh', `${STORE}/data.img`, DATA], { ok: false });
 }
 
 async function bindDirectory(world: World, source: string, point: string): Promise<string> {
@@ -417,6 +707,7 @@ async function recordCase(folder: string, name: string, recorded: Recorded): Pro
       await recordRepair(world, directory, folder, since, stage, recorded);
     }
   } finally {
+    await recorded.unmake?.(world);
     await leave(world);
   }
   const { outcome, findings, twinOf, remains, how } = recorded;
@@ -447,7 +738,11 @@ async function recordRepair(
     if (action.kind === 'write') {
       await world.run(['tee', String(action.path)], { input: action.content });
     } else if (action.argv.every((word) => typeof word === 'string')) {
-      await world.run(action.argv as string[]);
+      // e2fsck ends with 1 where it has mended something.
+      const ran = await world.run(action.argv as string[], { ok: action.argv[0] !== 'e2fsck' });
+      if (ran.code > 1) {
+        throw new Error(`e2fsck ended with ${ran.code}: ${ran.stderr}`);
+      }
     } else {
       const words = action.argv.slice(1).map((word) => (typeof word === 'string' ? Buffer.from(word) : Buffer.from(word.base64, 'base64')));
       const input = Buffer.concat(words.flatMap((word) => [word, Buffer.of(0)]));

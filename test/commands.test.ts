@@ -42,6 +42,9 @@ describe('the commands and their flags', () => {
         --output [FORMAT:]FILE (repeatable)
         --state-dir DIR
         --config FILE
+        --evidence
+        --verbose
+        --quiet (not with --evidence,verbose)
       checks
         --json
       explain what
@@ -58,6 +61,7 @@ describe('the commands and their flags', () => {
         --output [FORMAT:]FILE (repeatable)
         --state-dir DIR
         --config FILE
+        --evidence
       history
         --repairs
         --format pretty|json
@@ -299,7 +303,7 @@ describe('checks and explain', () => {
   it('checks lists every check with its codes', async () => {
     const { code, stdout, stderr } = await stdoctor(['checks']);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^zombie-mounts {2}Mounts that no longer answer/m);
+    expect(stdout).toMatch(/^zombie-mounts {2}Mounts that do not answer/m);
     expect(stdout).toMatch(/^ {4}fuse-dead +\S/m);
   });
 
@@ -480,7 +484,7 @@ describe('plan', () => {
     const directory = await sickRecording();
     const { code, stdout } = await stdoctor(['plan', '--from', directory]);
     expect(code).toBe(1);
-    expect(stdout).toContain('no repair by stdoctor: ');
+    expect(stdout).toContain('Not repaired by stdoctor fix: ');
     expect(stdout).toMatch(/^1 refused$/m);
   });
 

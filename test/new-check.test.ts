@@ -16,7 +16,7 @@ function copyOfRepository(): string {
     mkdirSync(dirname(join(copy, name)), { recursive: true });
     cpSync(join(ROOT, name), join(copy, name), {
       recursive: true,
-      filter: (from) => !/\/src\/.*\.test\.ts$/.test(from) && !from.includes('/zombie-mounts/cases'),
+      filter: (from) => !/\/(src|zombie-mounts)\/.*\.test\.ts$/.test(from) && !from.includes('/zombie-mounts/cases'),
     });
   }
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));

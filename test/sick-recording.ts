@@ -5,7 +5,7 @@ import { join } from 'node:path';
 export function makeSick(directory: string): void {
   const manifest = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'));
   // biome-ignore lint/suspicious/noExplicitAny: a recording is read here as an outside program would
-  const table = manifest.entries.find(({ probe }: any) => probe.path === '/proc/self/mountinfo').answer;
+  const table = manifest.entries.find(({ probe }: any) => probe.path === '/proc/self/mountinfo' && probe.take === undefined).answer;
   const file = join(directory, table.out.file);
   const text = readFileSync(file, 'latin1');
   // 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw

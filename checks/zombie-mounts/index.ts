@@ -1,30 +1,22 @@
 import { defineCheck } from '../../src/check/define.ts';
 import { detect } from './detect.ts';
 import { needs } from './facts.ts';
-import { plan } from './plan.ts';
+import { partOf, parts } from './parts.ts';
 import { tooMany } from './too-many.ts';
 
 export const check = defineCheck({
   meta: {
     id: 'zombie-mounts',
-    title: 'Mounts that no longer answer, or stand on something deleted',
+    title: 'Mounts that do not answer, stand on something gone, or are missing',
     area: 'mounts',
     scope: 'host',
-    summary: 'Mounts that are listed but dead, hung or shut down, and mounts whose source or backing file is gone.',
-    references: ['proc_pid_mountinfo(5)', 'Documentation/filesystems/fuse.rst', 'xfs(5)', 'losetup(8)'],
-    codes: {
-      'fuse-dead': '{subject}: its FUSE daemon is gone; every access fails',
-      'fuse-aborted': '{subject}: its FUSE connection was aborted; every access fails',
-      'fuse-hung': '{subject}: its FUSE daemon does not answer; whoever touches it hangs',
-      'fuse-stopped': '{subject}: its FUSE daemon is stopped by a signal; whoever touches it hangs',
-      'bind-source-deleted': '{subject}: a bind mount of something that has been deleted',
-      'loop-backing-deleted': '{subject}: the image file behind {node} has been deleted; its data is gone with the last unmount',
-      'loop-backing-short': '{subject}: the image file behind {node} lacks {missing} bytes at its end; reading them fails',
-      'fs-shutdown-xfs': '{subject}: this XFS has shut itself down; every access fails',
-    },
+    summary:
+      'Mounts that are listed but dead, hung or shut down; whose source, device, layer or server is gone; that are full, moved, stacked or left behind; and what fstab or systemd wants and the kernel does not have.',
+    references: ['proc_pid_mountinfo(5)', 'Documentation/filesystems/fuse.rst', 'xfs(5)', 'losetup(8)', 'fstab(5)', 'systemd.mount(5)'],
+    codes: Object.assign({}, ...parts.map(({ codes }) => codes)) as Record<string, string>,
   },
   needs,
   detect,
   tooMany,
-  plan,
+  plan: (finding, facts) => partOf(finding.code)?.plan(finding, facts) ?? { refused: 'there is no repair for it' },
 });

@@ -1,10 +1,48 @@
 /** Parts that the plans of this check share. */
 import type { Claim, Finding, Step } from '../../src/check/types.ts';
-import { type Mount, mountGone } from '../../src/facts/mountinfo.ts';
+import { listHolders } from '../../src/facts/holders.ts';
+import { listKernelHolders } from '../../src/facts/kernel-holders.ts';
+import { runtimeOf } from '../../src/facts/mount-kinds.ts';
+import { type Mount, mountGone, optionList } from '../../src/facts/mountinfo.ts';
+import { beyondReach, type Elsewhere } from '../../src/facts/namespaces.ts';
 import { type Name, showName, toByteString } from '../../src/names.ts';
-import type { ZombieFound } from './detect.ts';
+import { heldInKernel, type MountFound } from './data.ts';
+import type { ZombieFacts } from './facts.ts';
 
-export type ZombieFinding = Finding<ZombieFound>;
+export type MountFinding<F extends MountFound = MountFound> = Finding<F>;
+
+type Refusal = { refused: string };
+
+/** The mount a finding is about, unless somebody else minds it. */
+export function mountOfFinding({ data }: MountFinding, { table }: ZombieFacts): Mount | Refusal {
+  const mount = table.mounts.find(({ id }) => id === data.mountId);
+  if (mount === undefined) {
+    return { refused: 'the mount is no longer listed' };
+  }
+  const runtime = runtimeOf(mount.point);
+  return runtime === undefined ? mount : { refused: `${runtime} made this mount and minds it: repair it there` };
+}
+
+export function refuseWithoutRights({ self }: ZombieFacts): Refusal | undefined {
+  return self.mayMount ? undefined : { refused: 'it needs root: run stdoctor fix as root' };
+}
+
+/** What stands against unmounting it. own: its user may do it without being root. */
+export function refuseTakingAway(mount: Mount, facts: ZombieFacts, own = false): Refusal | undefined {
+  const below = facts.table.mounts.filter(({ parent }) => parent === mount.id).map(({ point }) => showName(point));
+  if (below.length > 0) {
+    return { refused: `other mounts lie on it (${below.join(', ')}): unmount those first` };
+  }
+  const busy = heldInKernel(mount, facts).filter(({ kind }) => kind === 'loop' || kind === 'swap');
+  if (busy.length > 0) {
+    return { refused: `${listKernelHolders(busy)} would keep it busy: end that first, with losetup -d or swapoff` };
+  }
+  return own ? undefined : refuseWithoutRights(facts);
+}
+
+export function refuseHeld({ holders }: MountFound['data']): Refusal | undefined {
+  return holders.length === 0 ? undefined : { refused: `${listHolders(holders)} would keep it busy: stop them first` };
+}
 
 export function unmount(mount: Mount, risk: Step['risk'], why: string, guards: Claim[], none: string): Step {
   // -c: without it umount asks the mount itself (fstatfs) and hangs with it.
@@ -18,6 +56,30 @@ export function unmount(mount: Mount, risk: Step['risk'], why: string, guards: C
     limitMs: 60_000,
     undo: { none },
   };
+}
+
+/** Why a mount would outlive its unmount here: other mount namespaces keep it, and its own propagation does not reach them. */
+export function refuseStaying(mount: Mount, elsewhere: Elsewhere | undefined): Refusal | undefined {
+  const stays = elsewhere === undefined ? [] : beyondReach(mount, elsewhere);
+  return stays.length === 0
+    ? undefined
+    : { refused: `process ${stays.map(({ pid }) => pid).join(', ')} keeps it mounted in a mount namespace of its own: stop that first` };
+}
+
+/** Mounts the device of this mount again, as it was. */
+export function mountCommand(mount: Mount): Name[] {
+  return ['mount', '-t', mount.fstype, '-o', mountOptions(mount), mount.source, mount.point];
+}
+
+/** What the kernel shows and mount(8) does not take: attr2 is the only format of XFS left, the others are states of ext4. */
+const NO_OPTIONS = new Set(['rw', 'attr2', 'shutdown', 'emergency_ro']);
+
+/** Per-mount and superblock options together, as mount(8) takes them. */
+export function mountOptions(mount: Mount): string {
+  const options = [...new Set([...optionList(mount.options), ...optionList(mount.superOptions)])].filter(
+    (option) => !NO_OPTIONS.has(option),
+  );
+  return (options.includes('ro') ? options : ['rw', ...options]).join(',');
 }
 
 export function gone(mount: Mount): Claim {

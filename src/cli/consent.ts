@@ -16,6 +16,8 @@ export interface ConsentOptions {
   streams: Streams;
   /** Where copies of data in danger would be put. */
   rescue: string | undefined;
+  /** All evidence is shown. */
+  evidence?: boolean;
   /** Why nothing may be changed, where that is not for want of a terminal. */
   why: string | undefined;
 }
@@ -23,10 +25,20 @@ export interface ConsentOptions {
 const DECLINED: Consent = { apply: false, outcome: 'declined', reason: 'declined' };
 
 /** How this run comes to a yes: by --auto, by a person, or not at all. A plan that can lose data is never applied unasked. */
-export function consentOf({ applies, auto, yes, say, paint, streams, rescue, why }: ConsentOptions): RepairOptions['consent'] {
+export function consentOf({
+  applies,
+  auto,
+  yes,
+  say,
+  paint,
+  streams,
+  rescue,
+  evidence = false,
+  why,
+}: ConsentOptions): RepairOptions['consent'] {
   return async (offers) => {
     for (const { finding } of offers) {
-      say(planToText(finding, paint, rescue));
+      say(planToText(finding, paint, rescue, evidence));
     }
     for (const reason of new Set(offers.map(({ tooMany }) => tooMany).filter((each) => each !== null))) {
       say(`${paint('yellow', 'So many at once:')} ${printable(reason)}\n`);
@@ -59,16 +71,16 @@ export function consentOf({ applies, auto, yes, say, paint, streams, rescue, why
   };
 
   async function ask(offer: Offer, agreed: boolean, again: boolean): Promise<Consent> {
-    const { finding, summary } = offer.finding;
+    const { finding } = offer.finding;
     const { risk } = offer;
     if (again) {
-      say(planToText(offer.finding, paint, rescue));
+      say(planToText(offer.finding, paint, rescue, evidence));
     }
     const name = showName(finding.subject.name);
     const yesToIt =
       risk === 'data-loss'
         ? await typed(`Bytes can be lost. Type ${name} to go on, anything else to leave it:`, name, streams)
-        : agreed || (await confirm(`Apply this plan? (${printable(summary)})`, streams));
+        : agreed || (await confirm('Apply this plan?', streams));
     return yesToIt ? { apply: true } : DECLINED;
   }
 }

@@ -20,6 +20,10 @@ export const formatFlags = {
   json: Flags.boolean({ description: 'short for --format json' }),
 };
 
+export const evidenceFlag = {
+  evidence: Flags.boolean({ description: 'show all evidence, with source and time, not only the line that says most' }),
+};
+
 export const outputFlag = {
   output: Flags.string({ multiple: true, description: 'write to FILE, or to several as FORMAT:FILE', helpValue: '[FORMAT:]FILE' }),
 };

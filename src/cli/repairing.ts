@@ -2,7 +2,7 @@
 import { type CheckEntry, newRunId } from '../engine/inspect.ts';
 import type { JournalledOptions } from '../repair/journalled.ts';
 import type { Repaired } from '../repair/repair.ts';
-import { type Repair, type RepairRun, repairExitCode } from '../repair/result.ts';
+import { isOnlyToKnow, type Repair, type RepairRun, repairExitCode } from '../repair/result.ts';
 import { repairToJson } from '../report/json.ts';
 import { repairRunToText, repairToText } from '../report/pretty.ts';
 import { type Paint, paintFor, plain } from '../report/style.ts';
@@ -113,7 +113,7 @@ export async function runOnJournal(
 
 /** Each repair as it ends, where somebody reads along. */
 export function tellEnded({ live, say, paint }: Talk): { ended?(repair: Repair): void } {
-  return live ? { ended: (repair) => say(repairToText(repair, paint)) } : {};
+  return live ? { ended: (repair) => isOnlyToKnow(repair) || say(repairToText(repair, paint)) } : {};
 }
 
 /** Writes the documents and sets the exit code. */
@@ -140,7 +140,10 @@ export async function conclude(
       return repairToJson(run);
     }
     return stream === undefined
-      ? run.repairs.map((repair) => repairToText(repair, plain)).join('') + repairRunToText(run, about.nothing, plain)
+      ? run.repairs
+          .filter((repair) => !isOnlyToKnow(repair))
+          .map((repair) => repairToText(repair, plain))
+          .join('') + repairRunToText(run, about.nothing, plain)
       : repairRunToText(run, about.nothing, paint);
   });
   process.exitCode = repairExitCode(run);

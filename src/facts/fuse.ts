@@ -1,10 +1,10 @@
-import { all, ask, defineFact, outputOf, read, run, seenAt, sourceOf, Unknown, whyNot } from '../check/asking.ts';
+import { all, ask, defineFact, expectOutput, outputOf, read, run, seenAt, sourceOf, Unknown, whyNot } from '../check/asking.ts';
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
 import { fromByteString, type Name, toByteString } from '../names.ts';
 import { otherNamespaces } from './holders.ts';
 import { isFuse } from './mount-kinds.ts';
-import { type Mount, optionList, optionValue, parseMountinfo } from './mountinfo.ts';
+import { type Mount, mountTable, optionList, optionValue, parseMountinfo, topAt } from './mountinfo.ts';
 import { procLinks } from './proc-links.ts';
 import { type Process, processOf } from './process.ts';
 
@@ -42,6 +42,30 @@ function waitingProbe(connection: number, take: string): Probe {
   }
   return { kind: 'read', path: `${CONNECTIONS}/${connection}/waiting`, take };
 }
+
+export interface FuseConnections {
+  seen: Seen;
+  /** Number of each connection → inode of its directory, which no later connection of that number has. */
+  inodes: ReadonlyMap<number, number>;
+}
+
+/** All FUSE connections of the kernel, of other mount namespaces too. undefined: their control files are not mounted here. */
+export const fuseConnections = defineFact('fuse-connections', function* (take: string): Asking<FuseConnections | undefined> {
+  if (topAt(yield* mountTable(), CONNECTIONS)?.fstype !== 'fusectl') {
+    return undefined;
+  }
+  const probe: Probe & { kind: 'run' } = { kind: 'run', argv: ['find', CONNECTIONS, '-maxdepth', '1', '-printf', '%d %i %f\\n'] };
+  const answer = yield* run(probe.argv, { ...(take !== '' && { take }) });
+  // 0 1 connections
+  // 1 1074722 47
+  const lines = expectOutput(probe, answer).split('\n');
+  const matches = lines.slice(1, -1).map((line) => /^1 (\d+) (\d+)$/.exec(line));
+  if (!/^0 \d+ connections$/.test(lines[0] ?? '') || lines.at(-1) !== '' || matches.includes(null)) {
+    throw new Unknown(`${sourceOf(probe)}: unknown format`);
+  }
+  const inodes = new Map(matches.map((match) => [Number(match?.[2]), Number(match?.[1])]));
+  return { seen: seenAt(probe, answer), inodes };
+});
 
 export interface FuseDaemons {
   seen: Seen;

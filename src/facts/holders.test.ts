@@ -3,7 +3,7 @@ import { fakeTarget, said, timedOut, wordsOf } from '../../test/fake-target.ts';
 import { examine } from '../check/condition.ts';
 import type { Answer } from '../check/types.ts';
 import { Round } from '../engine/round.ts';
-import { holdersOf, listHolders, nobodySeenHolding } from './holders.ts';
+import { describeHolders, holdersOf, listHolders, nobodySeenHolding } from './holders.ts';
 
 const ROOT = '1 0 254:0 / / rw - ext4 /dev/vda rw\n';
 const DEAD = '40 1 0:40 / /mnt/x rw - fuse.sshfs h:/x rw\n';
@@ -58,6 +58,24 @@ describe('holdersOf', () => {
   it('names processes on a mount and how they hold it', async () => {
     const links = { '/proc/12/cwd': '/mnt/x', '/proc/12/fd/3': '/mnt/x/a', '/proc/13/exe': '/mnt/x/bin/y', '/proc/14/cwd': '/mnt/xy' };
     expect(await held({ table: ROOT + DEAD, links })).toBe('bash (pid 12, cwd, fd 3), bash (pid 13, exe)');
+  });
+
+  it('tells whose they are, by name or number, and what they hold', async () => {
+    const links = { '/proc/12/cwd': '/mnt/x', '/proc/12/fd/3': '/mnt/x/a', '/proc/13/exe': '/mnt/x/b' };
+    const plain = target({ table: ROOT + DEAD, links });
+    const told = fakeTarget((probe) => {
+      const words = wordsOf(probe);
+      if (words.endsWith('/etc/passwd')) {
+        expect(words).toBe('grep -E ^[^:]+:[^:]*:(1000|1001): /etc/passwd');
+        return said('alice:x:1000:1000::/home/alice:/bin/sh\n');
+      }
+      const pid = /^\/proc\/(\d+)\/status$/.exec(words)?.[1];
+      return pid === undefined ? plain.ask(probe, 0) : said(`Name:\tbash\nUid:\t${Number(pid) + 988}\t0\t0\t0\n`);
+    });
+    const { byPoint } = await new Round(told, Date.now() + 5000).gather(holdersOf(['/mnt/x']));
+    const holders = byPoint.get('/mnt/x') ?? [];
+    expect(listHolders(holders)).toBe('bash (pid 12 of alice, cwd, fd 3), bash (pid 13 of 1001, exe)');
+    expect(describeHolders(holders)).toBe('bash (pid 12 of alice): cwd /mnt/x, fd 3 → /mnt/x/a; bash (pid 13 of 1001): exe /mnt/x/b');
   });
 
   it('leaves out those of another mount namespace', async () => {

@@ -10,8 +10,12 @@ const DELETED = ' (deleted)';
 export interface Holder {
   pid: number;
   name: string;
+  /** Whose process it is: a name of /etc/passwd, else the number; null where that cannot be read. */
+  user: string | null;
   /** How it holds the mount: `cwd`, `root`, `exe`, `fd 3`. */
   by: string[];
+  /** What it holds, in the same order, as the kernel names it. */
+  paths: Name[];
 }
 
 export interface Holders {
@@ -30,31 +34,59 @@ export const holdersOf = defineFact('holders', function* (points: Name[]): Askin
     return top !== undefined && isRootDeleted(top);
   });
   const found = yield* procLinks([...points, ...marked.map((point) => fromByteString(toByteString(point) + DELETED))]);
-  const names = new Map<number, string>();
   const pids = [...new Set(found.links.map(({ pid }) => pid))];
-  const comms = yield* all(pids.map((pid) => read(`/proc/${pid}/comm`)));
-  for (const [index, pid] of pids.entries()) {
-    names.set(pid, outputOf(comms[index] as Answer).trimEnd());
-  }
   const strangers = yield* otherNamespaces(pids);
   const atRoot = yield* onDeletedRoot(marked, found.links);
+  const tell = yield* holdersBehind(found.links.filter(({ pid }) => !strangers.has(pid)));
   const byPoint = new Map<string, Holder[]>();
   for (const point of points.map(toByteString)) {
-    const holders = new Map<number, Holder>();
-    for (const link of found.links) {
+    const holds = (link: ProcLink) => {
       const target = toByteString(link.target);
-      const holds = target === point || target.startsWith(`${point}/`) || (target === point + DELETED && atRoot.has(link));
-      if (strangers.has(link.pid) || !holds) {
-        continue;
-      }
-      const holder = holders.get(link.pid) ?? { pid: link.pid, name: names.get(link.pid) ?? '', by: [] };
-      holder.by.push(link.by === 'fd' ? `fd ${link.descriptor}` : link.by);
-      holders.set(link.pid, holder);
-    }
-    byPoint.set(point, [...holders.values()]);
+      return target === point || target.startsWith(`${point}/`) || (target === point + DELETED && atRoot.has(link));
+    };
+    byPoint.set(point, tell(holds));
   }
   return { seen: found.seen, byPoint, complete: found.complete, ...(found.why !== undefined && { why: found.why }) };
 });
+
+/** Looks up who the processes behind these links are; gives the holders among those links that are chosen then. */
+export function* holdersBehind(links: readonly ProcLink[]): Asking<(chosen: (link: ProcLink) => boolean) => Holder[]> {
+  const pids = [...new Set(links.map(({ pid }) => pid))];
+  const [comms, statuses] = (yield* all([
+    all(pids.map((pid) => read(`/proc/${pid}/comm`))),
+    all(pids.map((pid) => read(`/proc/${pid}/status`))),
+  ])) as [Answer[], Answer[]];
+  // Uid:	0	0	0	0
+  const uids = statuses.map((status) => /^Uid:\s+(\d+)/m.exec(outputOf(status))?.[1]);
+  const users = yield* userNames([...new Set(uids.filter((uid) => uid !== undefined))].toSorted());
+  const known = new Map(
+    pids.map((pid, index) => {
+      const uid = uids[index];
+      const user = uid === undefined ? null : (users.get(uid) ?? uid);
+      return [pid, { pid, name: outputOf(comms[index] as Answer).trimEnd(), user }];
+    }),
+  );
+  return (chosen) => {
+    const holders = new Map<number, Holder>();
+    for (const link of links.filter(chosen)) {
+      const holder = holders.get(link.pid) ?? { ...(known.get(link.pid) as Pick<Holder, 'pid' | 'name' | 'user'>), by: [], paths: [] };
+      holder.by.push(link.by === 'fd' ? `fd ${link.descriptor}` : link.by);
+      holder.paths.push(link.target);
+      holders.set(link.pid, holder);
+    }
+    return [...holders.values()];
+  };
+}
+
+/** Names by number. The file alone: a directory service may keep us waiting. */
+function* userNames(uids: readonly string[]): Asking<ReadonlyMap<string, string>> {
+  if (uids.length === 0) {
+    return new Map();
+  }
+  const answer = yield* run(['grep', '-E', `^[^:]+:[^:]*:(${uids.join('|')}):`, '/etc/passwd'], { limitMs: 1000 });
+  // alice:x:1000:1000:…
+  return new Map([...outputOf(answer).matchAll(/^([^:\n]+):[^:\n]*:(\d+):/gm)].map(([, name, uid]) => [uid as string, name as string]));
+}
 
 /**
  * Of the links to the root of a bind mount of something deleted, which the kernel shows as `/mnt/x (deleted)`, those that
@@ -87,9 +119,23 @@ function pathOfLink({ pid, by, descriptor }: ProcLink): string {
   return `/proc/${pid}/${by === 'fd' ? `fd/${descriptor}` : by}`;
 }
 
-/** `bash (pid 12, cwd), sleep (pid 13, fd 0, fd 1)` */
+/** `bash (pid 12 of alice, cwd), sleep (pid 13 of root, fd 0, fd 1)` */
 export function listHolders(holders: readonly Holder[]): string {
-  return holders.map(({ pid, name, by }) => `${printable(name)} (pid ${pid}, ${by.join(', ')})`).join(', ');
+  return holders.map(({ pid, name, user, by }) => `${printable(name)} (pid ${pid}${ofUser(user)}, ${by.join(', ')})`).join(', ');
+}
+
+/** `bash (pid 12 of alice): cwd /mnt/x, fd 3 → /mnt/x/a; …` */
+export function describeHolders(holders: readonly Holder[]): string {
+  return holders
+    .map(({ pid, name, user, by, paths }) => {
+      const what = by.map((how, index) => `${how}${how.startsWith('fd ') ? ' →' : ''} ${showName(paths[index] ?? '')}`);
+      return `${printable(name)} (pid ${pid}${ofUser(user)}): ${what.join(', ')}`;
+    })
+    .join('; ');
+}
+
+function ofUser(user: string | null): string {
+  return user === null ? '' : ` of ${printable(user)}`;
 }
 
 /**

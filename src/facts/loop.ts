@@ -44,6 +44,9 @@ export const mountedLoops = defineFact('mounted-loops', function* (): Asking<Loo
   return yield* loopsOf([...new Set(table.mounts.filter(isOnLoop).map(({ device }) => device))]);
 });
 
+/** The loop devices of these numbers, `major:minor`: whole ones, or partitions on them. */
+export const loopsBehind = defineFact('loops-behind', loopsOf);
+
 function* loopsOf(devices: string[]): Asking<Loops> {
   const read = yield* all(devices.map(readLoop));
   const loops = read.filter((loop): loop is LoopDevice => 'node' in loop);

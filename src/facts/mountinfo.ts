@@ -41,6 +41,12 @@ export const mountTable = defineFact('mount-table', function* (): Asking<MountTa
   return { seen: seenAt(OWN_TABLE, answer), mounts, visible: visibleMounts(mounts) };
 });
 
+/** Another look, `take`, in the same round: what came and went since the first one. */
+export const ownTableAgain = defineFact('mount-table-again', function* (take: string): Asking<{ mounts: Mount[] }> {
+  const answer = yield* read(OWN_TABLE.path, { maxBytes: OWN_TABLE.maxBytes as number, take });
+  return { mounts: parseMountinfo(expectOutput(OWN_TABLE, answer)) };
+});
+
 /** Takes the text one character a byte. `Unknown` where it is empty, cut off or not of the format: a lost line is a lost mount. */
 export function parseMountinfo(text: string): Mount[] {
   if (!text.endsWith('\n')) {

@@ -21,15 +21,10 @@ export interface ProcLinks {
 }
 
 // Goes no deeper than /proc/PID/fd/N and /proc/PID/{cwd,root,exe}, and follows none of them: reading a link does no I/O on its target.
-const NOT_A_LINK_DIRECTORY = '/proc/[0-9]+(/fd(/[0-9]+)?|/cwd|/root|/exe)?';
+export const NOT_A_LINK_DIRECTORY = '/proc/[0-9]+(/fd(/[0-9]+)?|/cwd|/root|/exe)?';
 
 /** The links of all processes whose text is one of these paths, or lies below one of them. One child for all. */
 export const procLinks = defineFact('proc-links', function* (paths: Name[]): Asking<ProcLinks> {
-  const patterns = paths.flatMap((path) => {
-    const glob = toByteString(path).replace(/[\\*?[\]]/g, '\\$&');
-    return [fromByteString(glob), fromByteString(`${glob}/*`)];
-  });
-  const wanted = patterns.flatMap((pattern, index) => [...(index === 0 ? [] : ['-o']), '-lname', pattern]);
   const probe: Probe & { kind: 'run' } = {
     kind: 'run',
     argv: [
@@ -49,7 +44,7 @@ export const procLinks = defineFact('proc-links', function* (paths: Name[]): Ask
       '-type',
       'l',
       '(',
-      ...wanted,
+      ...leadsTo(paths),
       ')',
       '-printf',
       '%p %l\\0',
@@ -66,16 +61,26 @@ export const procLinks = defineFact('proc-links', function* (paths: Name[]): Ask
   return { seen, links, complete: denied === undefined, ...(denied !== undefined && { why: denied }) };
 });
 
+/** For find: the text of a link is one of these paths, or lies below one of them. */
+export function leadsTo(paths: readonly Name[]): Name[] {
+  const patterns = paths.flatMap((path) => {
+    const glob = toByteString(path).replace(/[\\*?[\]]/g, '\\$&');
+    return [fromByteString(glob), fromByteString(`${glob}/*`)];
+  });
+  return patterns.flatMap((pattern, index) => [...(index === 0 ? [] : ['-o']), '-lname', pattern]);
+}
+
 /** Processes end while we look: that is no gap. Anything else that find could not read is one. */
 function firstRefusal(answer: Answer & { state: 'ok' }): string | undefined {
-  const lines = answer.err.split('\n').filter((line) => line !== '' && !line.endsWith(': No such file or directory'));
+  const lines = answer.err.split('\n').filter((line) => line !== '' && !/: No such (file or directory|process)$/.test(line));
   return answer.code === 0 && answer.err === '' ? undefined : lines[0];
 }
 
 // /proc/2583/fd/3 /dev/fuse
 const LINK = /^\/proc\/(\d+)\/(?:fd\/(\d+)|(cwd|root|exe)) ([\s\S]*)$/;
 
-function parseLink(record: string): ProcLink {
+/** As find printed it: path, blank, target. */
+export function parseLink(record: string): ProcLink {
   const match = LINK.exec(record);
   if (match === null) {
     throw new Unknown(`find /proc printed something else than links: ${record.slice(0, 80)}`);

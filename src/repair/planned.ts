@@ -3,7 +3,7 @@ import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, inspect, newRunId } from '../engine/inspect.ts';
 import { host } from '../facts/host.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
-import { unapplied, unknownOf } from './repair.ts';
+import { hasSteps, unapplied, unknownOf } from './repair.ts';
 import type { Repair, RepairRun } from './result.ts';
 import type { SavedPlans } from './saved-plan.ts';
 
@@ -28,7 +28,10 @@ export async function planFindings(
   const started = Date.now();
   const { target: result, identity, round } = await inspect(target, entries, { until, listen, costly });
   const { bootId, hostname } = await round.gather(host());
-  const plans = result.findings.filter(({ finding }) => findings.length === 0 || findings.includes(finding.id));
+  // What is good to know and has no cure is nothing to plan, unless it was asked for.
+  const plans = result.findings.filter((each) =>
+    findings.length === 0 ? each.finding.severity !== 'info' || hasSteps(each.plan) : findings.includes(each.finding.id),
+  );
   const unknown = result.checks.flatMap(unknownOf);
   const saved: SavedPlans = {
     version,

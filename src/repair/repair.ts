@@ -198,7 +198,7 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
 
 const NO_REPAIR = { refused: 'there is no repair for it' };
 
-function hasSteps(plan: Plan | null): boolean {
+export function hasSteps(plan: Plan | null): boolean {
   return plan !== null && !('refused' in plan);
 }
 

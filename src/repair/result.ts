@@ -40,6 +40,11 @@ export interface Repair {
   steps: StepResult[];
 }
 
+/** Good to know and without a cure: it counts for nothing, and a person who repairs is not told of it. */
+export function isOnlyToKnow({ outcome, finding }: Pick<Repair, 'outcome' | 'finding'>): boolean {
+  return outcome === 'refused' && finding.severity === 'info';
+}
+
 export interface RepairRun {
   id: string;
   startedAt: string;
@@ -64,9 +69,7 @@ export function repairExitCode(run: RepairRun): number {
   const partly = run.repairs.some(({ outcome, steps }) => outcome === 'undone' && steps.some((step) => step.outcome === 'refused'));
   // What is good to know and has no cure does not count.
   const remains = run.repairs.some(
-    ({ outcome, finding }) =>
-      ['unproven', 'declined', 'skipped', 'planned', 'refused'].includes(outcome) &&
-      !(outcome === 'refused' && finding.severity === 'info'),
+    (repair) => ['unproven', 'declined', 'skipped', 'planned', 'refused'].includes(repair.outcome) && !isOnlyToKnow(repair),
   );
   return remains || partly ? 1 : run.unknown.length > 0 ? 3 : 0;
 }

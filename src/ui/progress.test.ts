@@ -14,11 +14,24 @@ it('tells the step, the checks at work, and the slowest questions', () => {
     [
       'step 1 of 2, Copy: acting (7 s)',
       '4096 bytes\\e[31m',
-      'zombie-mounts',
-      'asking stat -- /mnt/slower (9 s)',
-      'asking stat -- /mnt/\\e[31mslow (8 s)',
+      'at work: zombie-mounts',
+      'slow (9 s): stat -- /mnt/slower',
+      'slow (8 s): stat -- /mnt/\\e[31mslow',
     ].join('\n'),
   );
+});
+
+it('counts what it does not name', () => {
+  const asked = new Map(Array.from({ length: 6 }, (_, index) => [`${index}`, { source: `stat /mnt/${index}`, since: 0 }]));
+  const checks = new Map(['a', 'b', 'c', 'd', 'e'].map((id) => [id, id]));
+  expect(describeState({ step: undefined, said: '', checks, asked }, 600).split('\n')).toEqual([
+    'at work: a, b, c and 2 more',
+    'slow: stat /mnt/0',
+    'slow: stat /mnt/1',
+    'slow: stat /mnt/2',
+    'slow: stat /mnt/3',
+    'slow: 2 more questions',
+  ]);
 });
 
 it('says nothing where there is nothing to say', () => {

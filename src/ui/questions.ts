@@ -1,10 +1,13 @@
 /** Questions to a person. The only place that knows enquirer. */
 import { PassThrough } from 'node:stream';
+import { styleText } from 'node:util';
 import { StdoctorError } from '../errors.ts';
 
 const CTRL_C = 0x03;
 const CTRL_D = 0x04;
 const SHOW_CURSOR = '\u001b[?25h\n';
+/** From the cursor on. */
+const CLEAR_REST = '\u001b[J';
 
 export interface Streams {
   stdin: NodeJS.ReadStream;
@@ -28,21 +31,31 @@ export async function choose<C extends string>(
   choices: readonly { name: C; message: string }[],
   streams: Streams,
 ): Promise<C | undefined> {
-  return (await ask({ type: 'select', name: 'answer', message, choices: [...choices] }, streams)) as C | undefined;
+  return (await ask({ type: 'select', name: 'answer', message, choices: [...choices], footer }, streams)) as C | undefined;
+}
+
+/** What Enter would take, in words: a pointer and a colour are not read out. */
+function footer(this: { focused?: { message: string } }): string {
+  return `Up and down move, Enter takes: ${this.focused?.message ?? ''}`;
 }
 
 type Question =
   | { type: 'input'; name: 'answer'; message: string }
-  | { type: 'select'; name: 'answer'; message: string; choices: { name: string; message: string }[] };
+  | { type: 'select'; name: 'answer'; message: string; choices: { name: string; message: string }[]; footer: typeof footer };
 
 /** undefined at the end of input. */
 async function ask(question: Question, { stdin, stdout }: Streams): Promise<unknown> {
   const { default: enquirer } = await import('enquirer');
   const keys = new Keys(stdin);
   try {
-    const options = { ...question, stdin: keys as unknown as NodeJS.ReadStream, stdout };
+    const colours = styleText('red', 'x', { stream: stdout }) !== 'x';
+    const options = { ...question, styles: { enabled: colours }, stdin: keys as unknown as NodeJS.ReadStream, stdout };
     const answer = enquirer.prompt<{ answer: unknown }>(options).then((given) => given.answer);
     const end = await Promise.race([answer.then((value) => ({ value })), keys.ended]);
+    if (typeof end === 'string') {
+      // The choices that stand below the cursor; an answer takes them away itself.
+      stdout.write(CLEAR_REST);
+    }
     if (end === 'interrupted' || end === 'gone') {
       const why = end === 'gone' ? 'the terminal went away' : 'interrupted';
       throw new StdoctorError('STD_INTERRUPTED', `${why} at the question; nothing was done after it`);

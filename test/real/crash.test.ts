@@ -6,7 +6,7 @@ import { toByteString } from '../../src/names.ts';
 import { found } from './compare.ts';
 import { type Fault, faults, type Made } from './crash-faults.ts';
 import { inWorld, journalOf } from './midway.ts';
-import { type Report, ROOT, until, type World } from './world.ts';
+import { type Report, ROOT, until, type World, withoutOtherWorlds } from './world.ts';
 
 /** Every plan at every line: npm run test:full. Else mostly the moments at which the journal alone cannot know what was done. */
 const FULL = process.env['STDOCTOR_TEST_FULL'] === '1';
@@ -190,7 +190,7 @@ async function kill(command: keyof typeof COMMANDS, setting: Setting, { where, n
 async function run(command: keyof typeof COMMANDS, setting: Setting): Promise<string[]> {
   const file = setting.world.path(`${command}.json`);
   const { code, shown } = await start(command, setting, ['--output', `json:${file}`], {});
-  const { repairs, exitCode } = JSON.parse(readFileSync(file, 'utf8'));
+  const { repairs, exitCode } = JSON.parse(withoutOtherWorlds(readFileSync(file, 'utf8')));
   const outcomes: string[] = repairs.map(({ outcome }: Report) => outcome);
   expect(code, shown).toBe(exitCode);
   const codes = outcomes.length === 0 ? [0] : (CODES[outcomes[0] as string] ?? []);

@@ -123,7 +123,7 @@ describe.concurrent('a plan file, when the world has changed since', () => {
       const file = await planFile(world);
       const { pid } = world.hold(['sleep', '100'], point);
       await until(() => world.cwdOf(pid as number)?.includes(point) === true);
-      expect(await isStale(world, file)).toContain(`sleep (pid ${pid}, cwd)`);
+      expect(await isStale(world, file)).toContain(`sleep (pid ${pid} of root, cwd)`);
     }),
   );
 

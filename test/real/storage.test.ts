@@ -119,13 +119,13 @@ describe('bind-source-deleted', () => {
 
     const report = await liveAndReplayed(world);
     const holders = (at: string) => findingOf(report, 'bind-source-deleted', at).data.holders;
-    expect(holders(point)).toEqual([{ pid: inside.pid, name: 'sleep', by: ['cwd'] }]);
-    expect(holders(filePoint)).toEqual([{ pid: reader.pid, name: 'sleep', by: ['fd 0'] }]);
+    expect(holders(point)).toMatchObject([{ pid: inside.pid, name: 'sleep', by: ['cwd'] }]);
+    expect(holders(filePoint)).toMatchObject([{ pid: reader.pid, name: 'sleep', by: ['fd 0'] }]);
     expect(holders(elsewhere)).toEqual([]);
     expect(world.cwdOf(stranger.pid as number)).toBe(`${elsewhere} (deleted)`);
     expect(findingOf(report, 'bind-source-deleted', point).fix).toMatchObject({
       state: 'refused',
-      reason: `sleep (pid ${inside.pid}, cwd) would keep it busy: stop them first`,
+      reason: `sleep (pid ${inside.pid} of root, cwd) would keep it busy: stop them first`,
     });
     expect(findingOf(report, 'bind-source-deleted', elsewhere).fix).toMatchObject({ state: 'available' });
   });
@@ -139,7 +139,7 @@ describe('bind-source-deleted', () => {
     const entered = `until [ "$(cat /proc/${holder.pid}/comm)" = sleep ] && [ "$(readlink /proc/${holder.pid}/cwd)" != / ]`;
     const { code, report } = await fixWhile('mv', `$real "$@" && touch ${flag} && ${entered}; do sleep 0.05; done`);
     expect([code, outcomes(report)]).toEqual([4, ['bind-source-deleted stale']]);
-    expect(reasonOf(report)).toContain(`expected nobody holding ${point}, found sleep (pid ${holder.pid}, cwd)`);
+    expect(reasonOf(report)).toContain(`expected nobody holding ${point}, found sleep (pid ${holder.pid} of root, cwd)`);
     expect(report.repairs[0].steps.map(({ outcome }: Report) => outcome)).toEqual(['proven', 'proven', 'stale', 'not-done']);
     expect(world.mountsAt(point)).toHaveLength(1);
   });

@@ -40,6 +40,8 @@ export interface Ran {
 export type Report = any;
 
 export class World {
+  /** Also what is about the whole machine, and so about the worlds of other tests. */
+  seesAll = false;
   readonly dir: string;
   readonly state: string;
   readonly #holder: ChildProcess;
@@ -107,18 +109,19 @@ export class World {
     return ran;
   }
 
-  /** The built program, as a user calls it. */
-  stdoctor(
+  /** The built program, as a user calls it; what it says of the worlds of other tests is left out. */
+  async stdoctor(
     args: readonly string[],
     options: { env?: Record<string, string>; prefix?: readonly string[]; shell?: string; timeoutMs?: number } = {},
   ): Promise<Ran> {
     const argv = [...(options.prefix ?? []), process.execPath, join(ROOT, 'bin/run.js'), ...args];
     const wrapped = options.shell === undefined ? argv : ['sh', '-c', `${options.shell}; exec "$@"`, 'sh', ...argv];
-    return this.run(wrapped, {
+    const ran = await this.run(wrapped, {
       ok: false,
       env: { STDOCTOR_STATE_DIR: this.state, ...options.env },
       ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
     });
+    return this.seesAll || !ran.stdout.startsWith('{') ? ran : { ...ran, stdout: withoutOtherWorlds(ran.stdout) };
   }
 
   async check(...args: string[]): Promise<{ code: number; report: Report; ms: number }> {
@@ -148,7 +151,7 @@ export class World {
     const source = this.directory(`${name}.source`);
     writeFileSync(join(source, 'hello'), 'hello\n');
     const point = options.point ?? this.path(name);
-    mkdirSync(point, { recursive: true });
+    mkdirSync(this.inside(point), { recursive: true });
     const server = this.path(`${name}.server`);
     const delay = this.path(`${name}.delay`);
     writeFileSync(delay, '0');
@@ -181,7 +184,7 @@ export class World {
     ];
     const daemon = spawn(argv[0] as string, argv.slice(1), { stdio: 'ignore', detached: true, cwd: '/' });
     this.#groups.push(daemon.pid as number);
-    await until(() => this.mountsAt(point).some(({ fstype }) => fstype === 'fuse.sshfs'));
+    await until(() => this.mountsAt(point).some(({ fstype }) => fstype.startsWith('fuse')));
     // An ordinary user's server cannot write there.
     await until(() => options.as !== undefined || (readLink(serverPid) ?? '') !== '');
     // A daemon that is stopped before its first answer still starts, and is not hung. Of an ordinary user's only he may ask.
@@ -363,6 +366,22 @@ export class World {
     this.#holder.kill('SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** Codes about the whole machine: their own tests look for them by name. */
+const MACHINE_WIDE = ['foreign-ns-holder', 'orphan-fuse-conn'];
+
+/** A report, plans or repairs as JSON, without what is about the whole machine. */
+export function withoutOtherWorlds(json: string): string {
+  const document = JSON.parse(json);
+  const isOwn = (code: string) => !MACHINE_WIDE.includes(code);
+  for (const target of document.targets ?? []) {
+    target.findings = target.findings.filter(({ code }: Report) => isOwn(code));
+  }
+  for (const list of ['repairs', 'plans'].filter((name) => Array.isArray(document[name]))) {
+    document[list] = document[list].filter(({ finding }: Report) => isOwn(finding.code));
+  }
+  return `${JSON.stringify(document, null, 2)}\n`;
 }
 
 export interface Image {

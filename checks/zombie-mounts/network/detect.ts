@@ -1,0 +1,111 @@
+import type { Confidence, Evidence } from '../../../src/check/types.ts';
+import { ERRNO } from '../../../src/facts/errno.ts';
+import { CONNECTIONS, connectionOf } from '../../../src/facts/fuse.ts';
+import { isNetwork } from '../../../src/facts/mount-kinds.ts';
+import type { Mount } from '../../../src/facts/mountinfo.ts';
+import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach.ts';
+import { dataOf, holderEvidence, type Judgement, lineOf, type MountFound, quote, seconds, subjectOf } from '../data.ts';
+import type { ZombieFacts } from '../facts.ts';
+import { isNfs } from './facts.ts';
+
+export type NetworkCode = 'nfs-stale' | 'nfs-server-gone' | 'cifs-gone' | '9p-gone' | 'virtiofs-gone';
+export type NetworkFound = MountFound<NetworkCode>;
+
+/** Errors by which a mount says that its server, or what joins them, is gone; tried three times before. */
+const GONE: Readonly<Record<string, readonly number[]>> = {
+  // soft, and softerr
+  'nfs-server-gone': [ERRNO.EIO, ERRNO.ETIMEDOUT],
+  'cifs-gone': [ERRNO.EHOSTDOWN, ERRNO.EAGAIN, ERRNO.EIO],
+  '9p-gone': [ERRNO.EIO],
+  'virtiofs-gone': [ERRNO.EIO],
+};
+
+export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Judgement | undefined {
+  const code = isNetwork(mount) ? codeOf(mount) : undefined;
+  if (code === undefined) {
+    return undefined;
+  }
+  if (found.state === 'errno' && found.errno === ERRNO.ESTALE && isNfs(mount)) {
+    return { finding: gone('nfs-stale', mount, found, facts, 'certain') };
+  }
+  if (found.state === 'errno' && (GONE[code]?.includes(found.errno) || (code === 'virtiofs-gone' && isDead(found.errno)))) {
+    return { finding: gone(code, mount, found, facts, 'medium') };
+  }
+  if (found.state !== 'silent') {
+    return undefined;
+  }
+  if (found.statfsMs !== undefined) {
+    return {
+      unjudged: `it answered statfs after ${seconds(found.statfsMs)}, but no listing within ${seconds(found.limitMs)}: slow, or about to hang`,
+    };
+  }
+  const words = facts.nfsWords.get(mount.id) ?? [];
+  const progress = words.find(({ says }) => says === 'progress');
+  if (progress !== undefined) {
+    return { unjudged: `${sentenceOf(found)}, but its server answers others (${progress.evidence.excerpt}): slow` };
+  }
+  if (
+    code === 'virtiofs-gone' &&
+    (found.waiting.length < 2 || found.waiting.some((count, index) => count === 0 || count < (found.waiting[index - 1] ?? 0)))
+  ) {
+    return { unjudged: `${sentenceOf(found)}, and no requests are seen to wait for good (${found.waiting.join(', ')}): slow` };
+  }
+  const said = words.some(({ says }) => says === 'not-responding');
+  return {
+    finding: gone(
+      code,
+      mount,
+      found,
+      facts,
+      said ? 'high' : 'medium',
+      words.map(({ evidence }) => evidence),
+    ),
+  };
+}
+
+function codeOf(mount: Mount): NetworkCode | undefined {
+  switch (mount.fstype) {
+    case 'nfs':
+    case 'nfs4':
+      return 'nfs-server-gone';
+    case 'cifs':
+    case 'smb3':
+      return 'cifs-gone';
+    case '9p':
+      return '9p-gone';
+    case 'virtiofs':
+      return 'virtiofs-gone';
+    default:
+      return undefined;
+  }
+}
+
+function gone(
+  code: NetworkCode,
+  mount: Mount,
+  found: Reach & { state: 'errno' | 'silent' },
+  facts: ZombieFacts,
+  confidence: Confidence,
+  more: Evidence[] = [],
+): NetworkFound {
+  const silent = found.state === 'silent' ? found : undefined;
+  const connection = code === 'virtiofs-gone' ? connectionOf(mount) : null;
+  const waiting = silent?.waiting ?? [];
+  const source = `${CONNECTIONS}/${connection}/waiting`;
+  return {
+    code,
+    severity: 'critical',
+    subject: subjectOf(mount),
+    data: dataOf(mount, facts, { connection, waiting: silent?.waitingAfter ?? null }),
+    confidence,
+    evidence: [
+      lineOf(mount, facts),
+      quote(found.seen, found.state === 'errno' ? found.line : sentenceOf(found)),
+      ...(connection !== null && waiting.length > 0
+        ? [quote({ source, at: found.seen.at }, `callers waiting, over time: ${waiting.join(', ')}`)]
+        : []),
+      ...more,
+      ...holderEvidence(mount, facts),
+    ],
+  };
+}
