@@ -2,9 +2,19 @@ import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
 import { consentOf } from '../src/cli/consent.ts';
-import { deadlineFlag, deadlineOf, evidenceFlag, formatFlags, fromFlag, outputFlag, rescueFlag, stateFlags } from '../src/cli/flags.ts';
+import {
+  deadlineFlag,
+  deadlineOf,
+  evidenceFlag,
+  formatFlags,
+  fromFlag,
+  hostFlag,
+  outputFlag,
+  rescueFlag,
+  stateFlags,
+} from '../src/cli/flags.ts';
 import { fromHere, invocation } from '../src/cli/invocation.ts';
-import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
+import { closing, openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { outputsOf } from '../src/cli/outputs.ts';
 import { conclude, preparedStateDir, rescueDirOf, talkOf, tellEnded, withLock } from '../src/cli/repairing.ts';
 import { select } from '../src/cli/select.ts';
@@ -27,6 +37,7 @@ export default class Fix extends Command {
     '<%= config.bin %> fix --dry-run',
     '<%= config.bin %> fix zombie-mounts --auto safe --json',
     '<%= config.bin %> fix --plan plan.json',
+    '<%= config.bin %> fix --host hv1',
   ];
   static override strict = false;
   static override flags = {
@@ -41,6 +52,7 @@ export default class Fix extends Command {
     ...rescueFlag,
     ...deadlineFlag,
     ...fromFlag,
+    ...hostFlag,
     ...formatFlags,
     ...outputFlag,
     ...stateFlags,
@@ -63,7 +75,7 @@ export default class Fix extends Command {
     const rescueDir = await rescueDirOf(flags);
     const talk = talkOf(outputs);
     const started = Date.now();
-    await withLock(stateDir, async (runId) => {
+    const work = async (runId: string) => {
       const repaired = await repairFindings({
         target,
         costly,
@@ -76,7 +88,7 @@ export default class Fix extends Command {
           auto: flags.auto,
           yes: flags.yes === true,
           evidence: flags.evidence === true,
-          rescue: stateDir === undefined ? undefined : rescueOf({ runId, stateDir, rescueDir }),
+          rescue: stateDir === undefined ? undefined : rescueOf({ runId, stateDir: target.elsewhere?.stateDir ?? stateDir, rescueDir }),
           why: target.act === undefined ? 'a recording can only be read' : undefined,
         }),
         ...tellEnded(talk),
@@ -88,8 +100,9 @@ export default class Fix extends Command {
         rescueDir,
         roundMs: deadlineOf(flags.deadline, config.deadlineMs),
       });
-      await conclude(outputs, talk, { runId, started, target: target.name, nothing: 'Nothing to repair was found.' }, repaired);
-    });
+      await conclude(outputs, talk, { runId, started, nothing: 'Nothing to repair was found.' }, repaired);
+    };
+    await closing(target, () => withLock(stateDir, work));
   }
 }
 

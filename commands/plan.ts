@@ -1,9 +1,9 @@
 import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
-import { deadlineFlag, deadlineOf, durationOf, formatFlags, fromFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
+import { deadlineFlag, deadlineOf, durationOf, formatFlags, fromFlag, hostFlag, outputFlag, stateFlags } from '../src/cli/flags.ts';
 import { invocation } from '../src/cli/invocation.ts';
-import { openConfig, openFacts, openTarget } from '../src/cli/open.ts';
+import { closing, openConfig, openFacts, openTarget } from '../src/cli/open.ts';
 import { emit, outputsOf } from '../src/cli/outputs.ts';
 import { select } from '../src/cli/select.ts';
 import { planFindings } from '../src/repair/planned.ts';
@@ -29,6 +29,7 @@ export default class Plan extends Command {
     'valid-for': Flags.string({ description: 'how long the plan may be applied', default: '24h', helpValue: 'DURATION' }),
     ...deadlineFlag,
     ...fromFlag,
+    ...hostFlag,
     ...formatFlags,
     ...outputFlag,
     ...stateFlags,
@@ -44,12 +45,12 @@ export default class Plan extends Command {
       checks.map(({ id }) => id),
     );
     const { entries, findings } = select(argv as string[], checks, config.skip, true);
-    const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
+    const deadlineMs = deadlineOf(flags.deadline, config.deadlineMs);
+    const [target, costly] = await Promise.all([openTarget(flags, deadlineMs), openFacts(flags)]);
     const started = Date.now();
     const { saved, run, missing } = await showWhile(`Asking ${target.name}`, process.stderr, (listen) =>
-      planFindings(
-        { target, costly, entries, findings, until: started + deadlineOf(flags.deadline, config.deadlineMs), listen, validMs },
-        invocation.version,
+      closing(target, () =>
+        planFindings({ target, costly, entries, findings, until: started + deadlineMs, listen, validMs }, invocation.version),
       ),
     );
     for (const id of missing) {

@@ -1,9 +1,9 @@
 import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { checks } from '../checks/index.ts';
-import { deadlineFlag, deadlineOf, formatFlags, fromFlag, stateFlags } from '../src/cli/flags.ts';
+import { deadlineFlag, deadlineOf, formatFlags, fromFlag, hostFlag, stateFlags } from '../src/cli/flags.ts';
 import { fromHere, invocation } from '../src/cli/invocation.ts';
-import { openConfig, openTarget } from '../src/cli/open.ts';
+import { closing, openConfig, openTarget } from '../src/cli/open.ts';
 import { outputsOf } from '../src/cli/outputs.ts';
 import { renderReport } from '../src/cli/render.ts';
 import { select } from '../src/cli/select.ts';
@@ -20,11 +20,16 @@ export default class Record extends Command {
   static override description =
     'The recording is a directory, or a file where the name ends in .tar.gz. The report of the same run is printed; the exit code is that of check. Secrets in mount sources and options are masked.';
   static override usage = 'record [CHECK…] --output DIR|FILE.tar.gz';
-  static override examples = ['<%= config.bin %> record --output host.tar.gz', '<%= config.bin %> check --from host.tar.gz'];
+  static override examples = [
+    '<%= config.bin %> record --output host.tar.gz',
+    '<%= config.bin %> check --from host.tar.gz',
+    '<%= config.bin %> record --host hv1 --output hv1.tar.gz',
+  ];
   static override strict = false;
   static override flags = {
     ...deadlineFlag,
     ...fromFlag,
+    ...hostFlag,
     ...formatFlags,
     ...stateFlags,
     output: Flags.string({ required: true, description: 'a new directory, or a .tar.gz file', helpValue: 'DIR|FILE.tar.gz' }),
@@ -42,12 +47,15 @@ export default class Record extends Command {
       checks.map(({ id }) => id),
     );
     const { entries } = select(argv as string[], checks, config.skip);
-    const target = await openTarget(flags);
+    const deadlineMs = deadlineOf(flags.deadline, config.deadlineMs);
+    const target = await openTarget(flags, deadlineMs);
     const started = Date.now();
-    const until = started + deadlineOf(flags.deadline, config.deadlineMs);
     const { result, recording } = await showWhile(`Recording ${target.name}`, process.stderr, (listen) =>
-      recordTarget(target, entries, { until, listen, hardware: true }, invocation.version),
+      closing(target, () => recordTarget(target, entries, { until: started + deadlineMs, listen, hardware: true }, invocation.version)),
     );
+    if (result.reason !== null) {
+      throw new StdoctorError('STD_UNREACHED', `${target.name} could not be recorded: ${result.reason}`);
+    }
     await saveRecording(recording, path);
     process.stderr.write(`stdoctor: ${recording.entries.length} answers recorded in ${path}\n`);
     const run = toRun(invocation.version, newRunId(), started, [result]);

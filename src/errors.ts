@@ -17,6 +17,7 @@ export const EXIT = {
 const TABLE = {
   STD_USAGE: { exitCode: EXIT.usage, hint: 'stdoctor --help lists the commands, stdoctor COMMAND --help their flags.' },
   STD_BAD_RECORDING: { exitCode: EXIT.usage, hint: 'A recording is a directory or a .tar.gz file that stdoctor record wrote.' },
+  STD_UNREACHED: { exitCode: EXIT.unknown, hint: 'ssh -v to the same name tells more.' },
   STD_LOCK_HELD: { exitCode: EXIT.locked, hint: 'Wait for it to end, or look at what it does; checks need no lock.' },
   STD_BAD_CONFIG: { exitCode: EXIT.config, hint: 'The keys are described in docs/configuration.md.' },
   STD_STATE_DIR: { exitCode: EXIT.remains, hint: 'Name another place with --state-dir or STDOCTOR_STATE_DIR.' },

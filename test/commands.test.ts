@@ -37,6 +37,8 @@ describe('the commands and their flags', () => {
       "check […]
         --deadline DURATION
         --from RECORDING
+        --host NAME (repeatable) (not with --from)
+        --sudo
         --format pretty|json
         --json
         --output [FORMAT:]FILE (repeatable)
@@ -56,6 +58,8 @@ describe('the commands and their flags', () => {
         --rescue-dir DIR
         --deadline DURATION
         --from RECORDING
+        --host NAME (not with --from)
+        --sudo
         --format pretty|json
         --json
         --output [FORMAT:]FILE (repeatable)
@@ -73,6 +77,8 @@ describe('the commands and their flags', () => {
         --valid-for DURATION
         --deadline DURATION
         --from RECORDING
+        --host NAME (not with --from)
+        --sudo
         --format pretty|json
         --json
         --output [FORMAT:]FILE (repeatable)
@@ -81,6 +87,8 @@ describe('the commands and their flags', () => {
       record […]
         --deadline DURATION
         --from RECORDING
+        --host NAME (not with --from)
+        --sudo
         --format pretty|json
         --json
         --state-dir DIR

@@ -148,7 +148,7 @@ export class FakeHost {
   /** What resume and undo are told, as run-2. */
   options(stateDir: string, stop: AbortSignal = NEVER): JournalledOptions {
     return {
-      target: this.target,
+      targetOf: async () => this.target,
       entries: [this.entry],
       runId: 'run-2',
       version: '0',

@@ -25,7 +25,7 @@ export const check = defineCheck({
   needs: { interrupted },
   detect({ interrupted: { repairs, seen } }) {
     const findings = repairs.map(
-      ({ run, finding, at, by, subject, summary, goesBack, steps }): InterruptedFound => ({
+      ({ run, finding, at, by, host, subject, summary, goesBack, steps }): InterruptedFound => ({
         code: 'repair-interrupted',
         severity: 'critical',
         // Two runs may have begun to repair the same.
@@ -35,7 +35,7 @@ export const check = defineCheck({
         evidence: [
           {
             ...seen,
-            excerpt: `run ${run}, called for by ${by}${goesBack ? ', was taking back' : ''}: ${summary}; ${steps.map(({ title, state }, index) => `step ${index + 1} (${title}) ${STATES[state]}`).join('; ')}`,
+            excerpt: `run ${run}${host === undefined ? '' : ` on ${host}`}, called for by ${by}${goesBack ? ', was taking back' : ''}: ${summary}; ${steps.map(({ title, state }, index) => `step ${index + 1} (${title}) ${STATES[state]}`).join('; ')}`,
           },
         ],
       }),

@@ -45,14 +45,37 @@ export type Action =
   /** Writes into a file that the kernel offers (sysfs, fusectl); never creates one. */
   | { kind: 'write'; path: Name; content: string };
 
+/** A host over ssh, as it was named. */
+export interface Reached {
+  name: string;
+  /** Whether to go on as root with `sudo -n`, where that is allowed. */
+  sudo: boolean;
+}
+
 export interface Target {
   readonly name: string;
   readonly kind: 'host' | 'array' | 'cluster';
-  readonly via: 'local' | 'recording';
+  readonly via: 'local' | 'ssh' | 'recording';
+  /** Settles when questions can be put, or with why none can. Absent where that needs no effort. */
+  reach?(until: number): Promise<Unreached | undefined>;
   /** Never rejects, never changes anything, always settles soon after `until` (milliseconds since the epoch). */
   ask(probe: Probe, until: number): Promise<Answer>;
   /** Absent where nothing may be changed. `log` is a file that receives what the child says. */
   act?(action: ResolvedAction, log: string, started: (child: Child) => void): Promise<Acted>;
+  /** How it can be reached again; absent: it is this host. */
+  readonly reached?: Reached;
+  /** Why nothing can be asked or done there any more. */
+  lost?(): string | undefined;
+  /** Where, on a target that is not this host, copies are put and directories for them made. */
+  readonly elsewhere?: { stateDir: string; makeDirectory(path: string): Promise<void> };
+  /** Gives back what it holds: connections. */
+  close?(): Promise<void>;
+}
+
+export interface Unreached {
+  state: 'unreachable' | 'denied';
+  /** A clause. */
+  why: string;
 }
 
 export type ResolvedAction = { kind: 'run'; argv: readonly Name[] } | { kind: 'write'; path: Name; content: string };
@@ -62,6 +85,8 @@ export interface Acted {
   code: number;
   /** Why it could not be started, or what ended it, where that is not an exit code. */
   why?: string;
+  /** It may still run: the connection to it was lost. */
+  running?: true;
 }
 
 /** What a fact yields. */

@@ -36,6 +36,15 @@ export const fromFlag = {
   from: Flags.string({ description: 'judge a recording instead of this host', helpValue: 'RECORDING' }),
 };
 
+const HOST = { description: 'ask another host over ssh: a name of ssh_config, or user@host[:port]', helpValue: 'NAME' };
+const sudoFlag = {
+  sudo: Flags.boolean({ allowNo: true, default: true, description: 'on other hosts, go on as root with sudo -n where that is allowed' }),
+};
+
+export const hostFlag = { host: Flags.string({ ...HOST, exclusive: ['from'] }), ...sudoFlag };
+
+export const hostsFlag = { host: Flags.string({ ...HOST, exclusive: ['from'], multiple: true }), ...sudoFlag };
+
 /** The deadline in milliseconds: the flag's, else the configured one. */
 export function deadlineOf(flag: string | undefined, configuredMs: number): number {
   return flag === undefined ? configuredMs : durationOf('deadline', flag);

@@ -1,15 +1,18 @@
 /** What every command that asks a target needs first. */
 
-import type { Target } from '../check/types.ts';
+import type { Reached, Target } from '../check/types.ts';
 import { type Config, DEFAULTS, loadConfig, usualConfigFiles } from '../config.ts';
 import { StdoctorError } from '../errors.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
 import { stateDirPath } from '../state/state-dir.ts';
+import type { OwnState } from '../target/own-journal.ts';
 import { assertAnswers, riskOnTheWay } from '../target/own-paths.ts';
 import { fromHere, invocation } from './invocation.ts';
 
 interface Flags {
   from?: string | undefined;
+  host?: string | readonly string[] | undefined;
+  sudo?: boolean | undefined;
   config?: string | undefined;
   'state-dir'?: string | undefined;
 }
@@ -55,18 +58,50 @@ export async function openFacts(flags: Flags): Promise<CostlyFacts | undefined> 
   return openCostlyFacts(stateDir !== undefined && answersAtOnce(stateDir) ? stateDir : undefined, invocation.version);
 }
 
-export async function openTarget(flags: Flags): Promise<Target> {
+/** How long the other end of a connection lives where no deadline says it: somebody may think over a question. */
+const LIFE_MS = 3600_000;
+/** After the deadline of a run, for its last words. */
+const LAST_MS = 30_000;
+
+/** The one that is named, else this host. */
+export async function openTarget(flags: Flags, deadlineMs?: number): Promise<Target> {
+  return (await openTargets(flags, deadlineMs))[0] as Target;
+}
+
+/** All that are named, else this host. Throws STD_USAGE for what is no name, before anything is asked. */
+export async function openTargets(flags: Flags, deadlineMs?: number): Promise<Target[]> {
   if (flags.from !== undefined) {
     const path = fromHere(flags.from);
     await assertAnswers(path, 'STD_BAD_RECORDING');
     const [{ loadRecording }, { ReplayTarget }] = await Promise.all([import('../target/recording.ts'), import('../target/replay.ts')]);
-    return new ReplayTarget(await loadRecording(path));
+    return [new ReplayTarget(await loadRecording(path))];
   }
-  const stateDir = openStateDir(flags);
+  const names = [...new Set([flags.host ?? []].flat())];
+  if (names.length > 0) {
+    const sudo = flags.sudo !== false;
+    return Promise.all(names.map((name) => openReached({ name, sudo }, flags, deadlineMs)));
+  }
   const { LocalTarget } = await import('../target/local.ts');
-  return new LocalTarget(
-    stateDir === undefined || answersAtOnce(stateDir)
-      ? stateDir
-      : { unusable: `the state directory ${stateDir} lies on a network or FUSE mount` },
-  );
+  return [new LocalTarget(ownState(flags))];
+}
+
+export async function openReached(reached: Reached, flags: Flags, deadlineMs?: number): Promise<Target> {
+  const { SshTarget } = await import('../target/ssh.ts');
+  return new SshTarget({ ...reached, state: ownState(flags), lifeMs: deadlineMs === undefined ? LIFE_MS : deadlineMs + LAST_MS });
+}
+
+function ownState(flags: Flags): OwnState {
+  const stateDir = openStateDir(flags);
+  return stateDir === undefined || answersAtOnce(stateDir)
+    ? stateDir
+    : { unusable: `the state directory ${stateDir} lies on a network or FUSE mount` };
+}
+
+/** Works with a target and closes it, however the work ends. */
+export async function closing<T>(target: Target, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await target.close?.();
+  }
 }

@@ -1,5 +1,7 @@
 /** What fix, plan, resume and undo have in common: the lock before, the document after. */
 import { type CheckEntry, newRunId } from '../engine/inspect.ts';
+import { StdoctorError } from '../errors.ts';
+import { printable } from '../names.ts';
 import type { JournalledOptions } from '../repair/journalled.ts';
 import type { Repaired } from '../repair/repair.ts';
 import { isOnlyToKnow, type Repair, type RepairRun, repairExitCode } from '../repair/result.ts';
@@ -13,7 +15,7 @@ import { showWhile } from '../ui/progress.ts';
 import type { Streams } from '../ui/questions.ts';
 import { deadlineOf } from './flags.ts';
 import { fromHere, invocation } from './invocation.ts';
-import { openConfig, openFacts, openStateDir, openTarget } from './open.ts';
+import { openConfig, openFacts, openReached, openStateDir, openTarget } from './open.ts';
 import { emit, type Output, outputsOf } from './outputs.ts';
 import { minded } from './signals.ts';
 
@@ -49,9 +51,13 @@ export async function withLock(stateDir: string | undefined, work: (runId: strin
 }
 
 /** Where copies are to be put, as the user meant it; undefined: below the state directory. */
-export async function rescueDirOf(flags: { 'rescue-dir'?: string | undefined }): Promise<string | undefined> {
-  const path = flags['rescue-dir'] === undefined ? undefined : fromHere(flags['rescue-dir']);
-  if (path !== undefined) {
+export async function rescueDirOf(flags: { 'rescue-dir'?: string | undefined; host?: string | undefined }): Promise<string | undefined> {
+  const named = flags['rescue-dir'];
+  if (flags.host !== undefined && named !== undefined && !named.startsWith('/')) {
+    throw new StdoctorError('STD_USAGE', `--rescue-dir ${printable(named)}: expected an absolute path on ${flags.host}`);
+  }
+  const path = named === undefined ? undefined : fromHere(named);
+  if (path !== undefined && flags.host === undefined) {
     await assertAnswers(path, 'STD_USAGE');
   }
   return path;
@@ -87,14 +93,14 @@ export async function runOnJournal(
     flags,
     checks.map(({ id }) => id),
   );
-  const [target, costly] = await Promise.all([openTarget(flags), openFacts(flags)]);
+  const costly = await openFacts(flags);
   const stateDir = await preparedStateDir(flags);
-  const rescueDir = await rescueDirOf(flags);
+  const rescueDir = await rescueDirOf({ 'rescue-dir': flags['rescue-dir'] });
   const talk = talkOf(outputs);
   const started = Date.now();
   await withLock(stateDir, async (runId) => {
     const options: JournalledOptions = {
-      target,
+      targetOf: (host) => (host === undefined ? openTarget(flags) : openReached(host, flags)),
       costly,
       entries: checks,
       ...tellEnded(talk),
@@ -107,7 +113,7 @@ export async function runOnJournal(
       roundMs: deadlineOf(flags.deadline, config.deadlineMs),
     };
     const done = await work(options, { ...talk, yes: flags.yes, interactive: process.stdin.isTTY === true });
-    await conclude(outputs, talk, { runId, started, target: target.name, nothing }, done);
+    await conclude(outputs, talk, { runId, started, nothing }, done);
   });
 }
 
@@ -120,7 +126,7 @@ export function tellEnded({ live, say, paint }: Talk): { ended?(repair: Repair):
 export async function conclude(
   outputs: readonly Output[],
   { paint }: Talk,
-  about: { runId: string; started: number; target: string; nothing: string },
+  about: { runId: string; started: number; nothing: string },
   repaired: Repaired,
 ): Promise<void> {
   for (const id of repaired.missing) {
@@ -131,7 +137,7 @@ export async function conclude(
     startedAt: new Date(about.started).toISOString(),
     durationMs: Date.now() - about.started,
     version: invocation.version,
-    target: { name: about.target, identity: repaired.identity },
+    target: repaired.target,
     repairs: repaired.repairs,
     unknown: repaired.unknown,
   };

@@ -38,12 +38,14 @@ export async function inspect(target: Target, entries: readonly CheckEntry[], op
   const listen = options.listen ?? (() => {});
   const round = new Round(target, options.until, listen, options.costly);
   listen({ type: 'checks', ids: entries.map(({ id, title }) => ({ id, title })) });
+  const unreached = await target.reach?.(options.until);
+  const reason = unreached === undefined ? null : `${unreached.state}: ${unreached.why}`;
   const [known, hardware, ...judged] = await Promise.all([
     round.gather(host()),
     options.hardware ? round.gather(machine()) : undefined,
     ...entries.map((entry) => judge(entry, round, listen)),
   ]);
-  const identity = identityOf(known);
+  const identity = reason === null ? identityOf(known) : `name:${target.name}`;
   const ofTheRun = (each: Judged) => each.check?.meta.scope === 'run';
   // What is wrong with earlier repairs is said before anything else.
   const findings = [...judged.filter(ofTheRun), ...judged.filter((each) => !ofTheRun(each))].flatMap(({ check, facts, found }) =>
@@ -54,6 +56,7 @@ export async function inspect(target: Target, entries: readonly CheckEntry[], op
     kind: target.kind,
     via: target.via,
     identity,
+    reason,
     host: {
       hostname: known.hostname,
       os: known.os,
@@ -61,7 +64,7 @@ export async function inspect(target: Target, entries: readonly CheckEntry[], op
       bootedAt: known.bootedAt,
       hardware: [hardware?.manufacturer, hardware?.model].filter(Boolean).join(' ') || null,
     },
-    checks: judged.map(({ result }) => result),
+    checks: judged.map(({ result }) => (reason !== null && result.outcome === 'unknown' ? { ...result, reason, unjudged: [] } : result)),
     findings: worstFirst(findings),
   };
   return { target: result, identity, round };

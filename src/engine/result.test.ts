@@ -25,7 +25,16 @@ function check(outcome: CheckOutcome, unjudged = 0): CheckResult {
 
 function runOf(severities: Severity[], checks: CheckResult[]): RunResult {
   const host = { hostname: null, os: null, kernel: null, bootedAt: null, hardware: null };
-  const target = { name: 'local', kind: 'host', via: 'local', identity: '', host, checks, findings: severities.map(finding) } as const;
+  const target = {
+    name: 'local',
+    kind: 'host',
+    via: 'local',
+    identity: '',
+    reason: null,
+    host,
+    checks,
+    findings: severities.map(finding),
+  } as const;
   return { id: '', startedAt: '', durationMs: 0, version: '', targets: [{ ...target, checks, findings: severities.map(finding) }] };
 }
 

@@ -39,6 +39,8 @@ export interface TargetResult {
   kind: Target['kind'];
   via: Target['via'];
   identity: string;
+  /** Why it could not be asked at all, as a sentence; null where it was. */
+  reason: string | null;
   host: HostHead;
   checks: CheckResult[];
   findings: FindingResult[];

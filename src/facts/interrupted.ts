@@ -13,6 +13,9 @@ export interface InterruptedRepair {
   at: string;
   /** Who called for it. */
   by: string;
+  /** The host as it was named, and its identity; absent: the host whose journal it is. */
+  host?: string;
+  machine?: string;
   subject: Subject;
   summary: string;
   /** It was being taken back. */
@@ -47,11 +50,12 @@ export const interrupted = defineFact('interrupted', function* (): Asking<Interr
 
 /** A recording may hold anything in its place. */
 function isInterruptedRepair(entry: unknown): entry is InterruptedRepair {
-  const { run, finding, at, by, subject, summary, goesBack, steps } = (entry ?? {}) as Partial<InterruptedRepair>;
+  const { run, finding, at, by, host, machine, subject, summary, goesBack, steps } = (entry ?? {}) as Partial<InterruptedRepair>;
   const name = subject?.name as { base64?: unknown } | string | undefined;
   return (
     [run, finding, at, by, summary, subject?.kind].every((field) => typeof field === 'string') &&
     (typeof name === 'string' || typeof name?.base64 === 'string') &&
+    [host, machine].every((field) => field === undefined || typeof field === 'string') &&
     typeof goesBack === 'boolean' &&
     Array.isArray(steps) &&
     steps.every((step) => typeof step?.title === 'string' && STATES.includes(step.state))

@@ -1,5 +1,5 @@
 /** What the journal holds: one line an event, and what these lines come to. */
-import type { Child, Claim, Finding, ResolvedAction, Risk, Step } from '../check/types.ts';
+import type { Child, Claim, Finding, Reached, ResolvedAction, Risk, Step } from '../check/types.ts';
 import type { References } from './references.ts';
 
 export const JOURNAL_VERSION = 1;
@@ -26,6 +26,8 @@ export type Entry =
       who: Who;
       machine: string;
       boot: string | null;
+      /** How the host was reached; absent: it is the one the journal lies on. */
+      host?: Reached;
       finding: Finding;
       summary: string;
       risk: Risk;

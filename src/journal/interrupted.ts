@@ -1,4 +1,4 @@
-import type { Json } from '../check/types.ts';
+import type { InterruptedRepair } from '../facts/interrupted.ts';
 import { deedOf, goesBack, type Journaled, lastRun } from './entries.ts';
 import { readJournal } from './journal.ts';
 
@@ -8,13 +8,14 @@ export function isInterrupted(repair: Journaled, underWay?: string): boolean {
 }
 
 /** The interrupted repairs of a state directory, as a fact reads them. Throws a sentence where the journal cannot be understood. */
-export function describeInterrupted(stateDir: string, underWay: string | undefined): Json {
+export function describeInterrupted(stateDir: string, underWay: string | undefined): InterruptedRepair[] {
   const repairs = (readJournal(stateDir) ?? []).filter((repair) => isInterrupted(repair, underWay));
   return repairs.map((repair) => ({
     run: repair.run,
     finding: repair.plan,
     at: repair.at,
     by: `${repair.who.sudoUser ?? repair.who.user}`,
+    ...(repair.host !== undefined && { host: repair.host.name, machine: repair.machine }),
     subject: { kind: repair.finding.subject.kind, name: repair.finding.subject.name },
     summary: repair.summary,
     goesBack: goesBack(repair),

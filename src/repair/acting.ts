@@ -39,11 +39,10 @@ export interface Place {
   plan: string;
 }
 
+/** `running`: left to itself, nothing may be given back before it ends. */
 export interface Deeded extends Acted {
   /** The last lines it printed. */
   output: string;
-  /** Left to itself: nothing may be given back before it ends. */
-  running?: boolean;
 }
 
 export interface DeedOptions {

@@ -44,7 +44,7 @@ export async function applyPlan(wanted: FindingResult, context: ApplyContext): P
     return { ...repair, outcome: 'stale', reason: await whatChanged(plan, again.finding.plan, context) };
   }
 
-  const references = makeReferences(plan, context);
+  const references = await makeReferences(plan, context);
   const place = { run: runId, plan: finding.id };
   journal.write(runId, finding.id, {
     event: 'opened',
@@ -52,6 +52,7 @@ export async function applyPlan(wanted: FindingResult, context: ApplyContext): P
     who: context.who,
     machine: context.machine,
     boot: context.boot,
+    ...(context.target.reached !== undefined && { host: context.target.reached }),
     finding: masked(finding),
     summary,
     risk: risk ?? 'data-loss',
@@ -121,6 +122,11 @@ export async function goThrough(
     const why = await giveBack(place, index, steps[index] as Step, references, context);
     kept.push(...(why === undefined ? [] : [why]));
   }
+  const lost = context.target.lost?.();
+  if (lost !== undefined && begun.length > 0 && results.some(isOpen(which))) {
+    // What was done is not known any more: it stays open until resume has asked the host.
+    return { outcome: 'failed', reason: `${ended?.reason ?? lost}. stdoctor resume asks the host what became of it`, steps: results };
+  }
   if (isUrgent(stop) && ended?.outcome !== 'stale' && ended?.outcome !== 'refused' && results.some(isOpen(which))) {
     throw interrupted('some steps were done: stdoctor resume goes on or takes them back');
   }
@@ -183,12 +189,13 @@ export async function look(
 }
 
 /** Names that this run gives: its own, and where it keeps things. */
-function makeReferences(plan: Steps, { runId, stateDir, rescueDir }: ApplyContext): References {
-  const rescue = rescueOf({ runId, stateDir, rescueDir });
+async function makeReferences(plan: Steps, { target: { elsewhere }, runId, stateDir, rescueDir }: ApplyContext): Promise<References> {
+  const state = elsewhere?.stateDir ?? stateDir;
+  const rescue = rescueOf({ runId, stateDir: state, rescueDir });
   if (refersTo(plan.steps, 'rescue')) {
-    makeDirectory(rescue);
+    await (elsewhere?.makeDirectory(rescue) ?? makeDirectory(rescue));
   }
-  return { run: runId, state: stateDir, rescue };
+  return { run: runId, state, rescue };
 }
 
 /** Where a run puts copies of data in danger. */

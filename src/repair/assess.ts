@@ -1,9 +1,12 @@
 /** What became of each step of a repair that was interrupted: from the journal, and from the host where the journal does not know. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Unknown } from '../check/asking.ts';
 import type { Asking, Child } from '../check/types.ts';
 import { Round } from '../engine/round.ts';
+import { processesNaming } from '../facts/command-lines.ts';
 import { holdersOf } from '../facts/holders.ts';
 import { processOf } from '../facts/process.ts';
+import { actTag } from '../journal/act-tag.ts';
 import { deedOf, type Journaled } from '../journal/entries.ts';
 import { type Doing, examineAll, logOf, resolveStep } from './acting.ts';
 
@@ -65,7 +68,9 @@ async function stillRunning(repair: Journaled, boot: string | null, doing: Doing
   const begunAt = repair.takenUp.at(-1)?.boot ?? repair.boot;
   for (const { child, of, step } of begunAt === boot ? open : []) {
     const place = { run: repair.run, plan: repair.plan };
-    const found = await round.gather(child === undefined ? writerOf(logOf(doing.stateDir, place, step, of)) : alive(child));
+    const log = logOf(doing.stateDir, place, step, of);
+    const unnamed = () => (repair.host === undefined ? writerOf(log) : parentOf(actTag(log)));
+    const found = await round.gather(child === undefined ? unnamed() : alive(child));
     if (found !== undefined) {
       return found;
     }
@@ -83,6 +88,16 @@ function* writerOf(log: string): Asking<Child | undefined> {
   const { byPoint } = yield* holdersOf([log]);
   const pid = [...byPoint.values()].flat()[0]?.pid;
   const found = pid === undefined ? undefined : yield* processOf(pid);
+  return found === undefined ? undefined : { pid: found.pid, startTime: found.startTime };
+}
+
+/** The same on another host, where the parent of the command carries its tag. */
+function* parentOf(tag: string): Asking<Child | undefined> {
+  const { pids, gaps } = yield* processesNaming([tag]);
+  const found = pids[0] === undefined ? undefined : yield* processOf(pids[0]);
+  if (found === undefined && gaps.length > 0) {
+    throw new Unknown(gaps.join('; '));
+  }
   return found === undefined ? undefined : { pid: found.pid, startTime: found.startTime };
 }
 

@@ -1,6 +1,6 @@
 /** What `resume` and `undo` share: repairs out of the journal, looked at on the host as it is now, and put before whoever decides. */
 import { Unknown } from '../check/asking.ts';
-import type { Child, Target } from '../check/types.ts';
+import type { Child, Reached, Target } from '../check/types.ts';
 import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, identityOf } from '../engine/inspect.ts';
 import { Round } from '../engine/round.ts';
@@ -16,7 +16,8 @@ import { type Repaired, who } from './repair.ts';
 import type { Repair } from './result.ts';
 
 export interface JournalledOptions {
-  target: Target;
+  /** The host a repair was begun on: another one, or (undefined) this one. Asked once for each. */
+  targetOf(host: Reached | undefined): Promise<Target>;
   entries: readonly CheckEntry[];
   runId: string;
   version: string;
@@ -49,19 +50,30 @@ export interface Handling<Way> {
 }
 
 export async function handle<Way>(options: JournalledOptions, handling: Handling<Way>): Promise<Repaired> {
-  const { target, roundMs, stateDir } = options;
+  const { roundMs, stateDir } = options;
   const journal = new Journal(stateDir);
+  const targets = new Map<string | undefined, Promise<Asked>>();
+  const targetOf = (of: Reached | undefined) => {
+    const asked = targets.get(of?.name) ?? askWho(options, of);
+    targets.set(of?.name, asked);
+    return asked;
+  };
   try {
-    const known = await new Round(target, Date.now() + roundMs).gather(host());
-    const identity = identityOf(known);
     const repairs: Repair[] = [];
-    const open: Known[] = [];
-    const doing = (listen: Listener, stop: AbortSignal): Doing => ({ target, journal, stateDir, roundMs, listen, stop });
+    const open: (Known & { at: Asked })[] = [];
+    const doing = ({ target }: Asked, listen: Listener, stop: AbortSignal): Doing => ({ target, journal, stateDir, roundMs, listen, stop });
     const end = (repair: Repair) => {
       repairs.push(repair);
       options.ended?.(repair);
     };
-    for (const repair of handling.choose(journal.repairs)) {
+    const chosen = handling.choose(journal.repairs);
+    for (const repair of chosen) {
+      const at = await targetOf(repair.host);
+      if (at.unreached !== undefined) {
+        end(unchanged(repair, 'planned', `${at.target.name} could not be asked: ${at.unreached}`));
+        continue;
+      }
+      const { identity, bootId } = at;
       const entry = options.entries.find(({ id }) => id === repair.finding.check);
       if (repair.machine !== identity || entry === undefined) {
         const why =
@@ -74,14 +86,14 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
       // With it come the conditions that its steps rest on.
       await entry.load();
       const each = await options.show(`Looking at: ${repair.summary}`, async (listen): Promise<Known | Child | { unknown: string }> => {
-        const looking = doing(listen, NEVER);
-        const running = await waitForEnd(repair, known.bootId, looking).catch((error: unknown) => {
+        const looking = doing(at, listen, NEVER);
+        const running = await waitForEnd(repair, bootId, looking).catch((error: unknown) => {
           if (error instanceof Unknown) {
             return { unknown: error.message };
           }
           throw error;
         });
-        return running ?? { repair, states: await assess(repair, looking), restarted: repair.boot !== known.bootId };
+        return running ?? { repair, states: await assess(repair, looking), restarted: repair.boot !== bootId };
       });
       if (!('repair' in each)) {
         const why =
@@ -93,7 +105,7 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
       }
       const refusal = handling.refuse(each);
       if (refusal === undefined) {
-        open.push(each);
+        open.push({ ...each, at });
       } else {
         end(unchanged(repair, 'refused', refusal));
       }
@@ -116,10 +128,10 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
           runId: options.runId,
           version: options.version,
           who: who(),
-          machine: identity,
-          boot: known.bootId,
+          machine: each.at.identity,
+          boot: each.at.bootId,
         };
-        const work = (listen: Listener) => handling.carryOut(each, answer.way, { ...context, ...doing(listen, stop) });
+        const work = (listen: Listener) => handling.carryOut(each, answer.way, { ...context, ...doing(each.at, listen, stop) });
         const dealtWith = await options.show(each.repair.summary, work).catch((error: unknown) => {
           // A journal that fails must not hide what became of the repairs before.
           if (error instanceof StdoctorError && error.code === 'STD_STATE_DIR' && repairs.length > 0) {
@@ -133,10 +145,34 @@ export async function handle<Way>(options: JournalledOptions, handling: Handling
         throw interrupted('the repair under way was ended');
       }
     });
-    return { identity, unknown: [], repairs, missing: [] };
+    const { target, identity } = await targetOf(chosen[0]?.host);
+    return { target: { name: target.name, identity }, unknown: [], repairs, missing: [] };
   } finally {
     journal.close();
+    await Promise.allSettled([...targets.values()].map(async (asked) => (await asked).target.close?.()));
   }
+}
+
+/** A host, and who it says it is. */
+interface Asked {
+  target: Target;
+  identity: string;
+  bootId: string | null;
+  /** Why it could not be asked. */
+  unreached?: string;
+}
+
+async function askWho({ targetOf, roundMs }: JournalledOptions, of: Reached | undefined): Promise<Asked> {
+  const target = await targetOf(of);
+  const until = Date.now() + roundMs;
+  const unreached = await target.reach?.(until);
+  const known = await new Round(target, until).gather(host());
+  return {
+    target,
+    identity: identityOf(known),
+    bootId: known.bootId,
+    ...(unreached !== undefined && { unreached: `${unreached.state}: ${unreached.why}` }),
+  };
 }
 
 const NEVER = new AbortController().signal;

@@ -3,7 +3,7 @@ import type { Listener } from '../engine/events.ts';
 import { type CheckEntry, inspect, newRunId } from '../engine/inspect.ts';
 import { host } from '../facts/host.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
-import { hasSteps, unapplied, unknownOf } from './repair.ts';
+import { hasSteps, notTold, unapplied } from './repair.ts';
 import type { Repair, RepairRun } from './result.ts';
 import type { SavedPlans } from './saved-plan.ts';
 
@@ -32,7 +32,7 @@ export async function planFindings(
   const plans = result.findings.filter((each) =>
     findings.length === 0 ? each.finding.severity !== 'info' || hasSteps(each.plan) : findings.includes(each.finding.id),
   );
-  const unknown = result.checks.flatMap(unknownOf);
+  const unknown = notTold(result);
   const saved: SavedPlans = {
     version,
     madeAt: new Date(started).toISOString(),
@@ -57,5 +57,5 @@ export async function planFindings(
     repairs,
     unknown,
   };
-  return { saved, run, missing: findings.filter((id) => !plans.some(({ finding }) => finding.id === id)) };
+  return { saved, run, missing: result.reason !== null ? [] : findings.filter((id) => !plans.some(({ finding }) => finding.id === id)) };
 }

@@ -17,6 +17,7 @@ async function repaired(host: FakeHost, more: Partial<RepairOptions> = {}): Prom
   const told: Repair[] = [];
   const ended = await repairFindings({
     ...host.options(stateDir),
+    target: host.target,
     findings: [],
     consent: async (offers) => offers.map(() => YES),
     ended: (repair) => told.push(repair),
@@ -58,7 +59,7 @@ describe('repairFindings', () => {
 
   it('tells what could not be told', async () => {
     const { ended } = await repaired(new FakeHost([cure], { sick: 'unknown' }));
-    expect(ended).toMatchObject({ identity: MACHINE, repairs: [], unknown: ['fake: thing x: nobody knows'] });
+    expect(ended).toMatchObject({ target: { identity: MACHINE }, repairs: [], unknown: ['fake: thing x: nobody knows'] });
   });
 
   it('begins nothing on a subject whose repair was interrupted', async () => {

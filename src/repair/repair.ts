@@ -9,7 +9,7 @@ import { host } from '../facts/host.ts';
 import type { Journaled, Who } from '../journal/entries.ts';
 import { isInterrupted } from '../journal/interrupted.ts';
 import { Journal } from '../journal/journal.ts';
-import { sameName, showName } from '../names.ts';
+import { printable, sameName, showName } from '../names.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
 import { type ApplyContext, applyPlan, notDone } from './apply.ts';
 import { sameSteps, whatChanged, whatNoLongerHolds } from './changes.ts';
@@ -53,7 +53,7 @@ export interface RepairOptions {
 }
 
 export interface Repaired {
-  identity: string;
+  target: { name: string; identity: string };
   /** What could not be told, as `check: why`. */
   unknown: string[];
   repairs: Repair[];
@@ -79,7 +79,12 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
     if (journal !== undefined) {
       await options.minded((stop) => applyAgreed(repairs, journal, result, bootId, stop));
     }
-    return { identity: result.identity, unknown: result.checks.flatMap(unknownOf), repairs: repairs.map(({ repair }) => repair), missing };
+    return {
+      target: { name: target.name, identity: result.identity },
+      unknown: notTold(result),
+      repairs: repairs.map(({ repair }) => repair),
+      missing: result.reason === null ? missing : [],
+    };
   } finally {
     journal?.close();
   }
@@ -232,7 +237,12 @@ function rebooted(then: string | null, now: string | null): string {
   return then === now ? '' : `the host was restarted since (boot ${then ?? 'unknown'}, now ${now ?? 'unknown'}): `;
 }
 
-export function unknownOf({ id, outcome, reason, unjudged }: CheckResult): string[] {
+/** What could not be told: of a target that could not be asked at all, only why. */
+export function notTold({ name, reason, checks }: TargetResult): string[] {
+  return reason === null ? checks.flatMap(unknownOf) : [`${printable(name)}: ${reason}`];
+}
+
+function unknownOf({ id, outcome, reason, unjudged }: CheckResult): string[] {
   const subjects = unjudged.map(({ subject, why }) => `${id}: ${subject.kind} ${showName(subject.name)}: ${why}`);
   return subjects.length === 0 && outcome === 'unknown' ? [`${id}: ${reason}`] : subjects;
 }

@@ -251,7 +251,7 @@ describe('resume', () => {
           until,
         ),
     };
-    const moved = await resumeRepairs({ ...host.options(stateDir), ...nobody, target: elsewhere });
+    const moved = await resumeRepairs({ ...host.options(stateDir), ...nobody, targetOf: async () => elsewhere });
     expect(moved.repairs).toMatchObject([
       { outcome: 'refused', reason: 'expected the machine it was made on (hostname:fake), found hostname:yes' },
     ]);

@@ -14,10 +14,10 @@ const STATES = {
 
 /** What was done, what was not, what cannot be known; and what taking it back would do. */
 export function knownToText({ repair, states, restarted }: Known, paint: Paint = plain, way?: 'back'): string {
-  const { summary, at, run, who, steps } = repair;
+  const { summary, at, run, who, host, steps } = repair;
   const lines = [
     `${paint('bold', printable(summary))}`,
-    `    ${paint('dim', `run ${run}, ${at}, called for by ${whoText(who)}${restarted ? '; the host was restarted since' : ''}`)}`,
+    `    ${paint('dim', `run ${run}${onHost(host)}, ${at}, called for by ${whoText(who)}${restarted ? '; the host was restarted since' : ''}`)}`,
   ];
   if (goesBack(repair)) {
     lines.push('    It was being taken back: that is gone on with.');
@@ -38,6 +38,11 @@ export function knownToText({ repair, states, restarted }: Known, paint: Paint =
   return `${lines.join('\n')}\n`;
 }
 
+/** Nothing for the host whose journal it is. */
+function onHost(host: Journaled['host']): string {
+  return host === undefined ? '' : ` on ${printable(host.name)}`;
+}
+
 export function whoText({ uid, user, sudoUser }: Who): string {
   return `uid ${uid} (${printable(user)})${sudoUser === null ? '' : `, by sudo from ${printable(sudoUser)}`}`;
 }
@@ -51,11 +56,11 @@ export function historyToText(repairs: readonly Journaled[], paint: Paint = plai
 }
 
 function historyEntry(repair: Journaled, paint: Paint): string {
-  const { at, run, who, summary, finding, deeds, takenUp, closed } = repair;
+  const { at, run, who, host, summary, finding, deeds, takenUp, closed } = repair;
   const outcome = closed === undefined ? 'interrupted' : closed.as;
   const lines = [
     `${at}  ${paint('bold', outcome)}  ${printable(summary)}`,
-    `    run ${run}, ${finding.id}, called for by ${whoText(who)}`,
+    `    run ${run}${onHost(host)}, ${finding.id}, called for by ${whoText(who)}`,
     ...takenUp.map(
       (each) => `    ${each.at}  ${each.way === 'back' ? 'taken back' : 'gone on with'} by run ${each.by}, ${whoText(each.who)}`,
     ),

@@ -67,7 +67,7 @@ export function historyToJson(version: string, repairs: readonly Journaled[]): s
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function journaledToJson({ run, at, who, machine, boot, finding, summary, risk, steps, deeds, takenUp, closed }: Journaled) {
+function journaledToJson({ run, at, who, machine, boot, host, finding, summary, risk, steps, deeds, takenUp, closed }: Journaled) {
   const { id, check, code, severity, subject } = finding;
   return {
     run,
@@ -76,6 +76,7 @@ function journaledToJson({ run, at, who, machine, boot, finding, summary, risk, 
     who,
     machine,
     boot,
+    host: host?.name ?? null,
     finding: { id, check, code, severity, subject, summary },
     risk,
     outcome: closed?.as ?? 'interrupted',

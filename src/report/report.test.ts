@@ -36,7 +36,7 @@ function dead(name: string, more: Partial<Finding> = {}, plan: Plan | null = unm
 
 function run(findings: FindingResult[], checks = [check({ outcome: findings.length > 0 ? 'findings' : 'healthy' })]): RunResult {
   const host = { hostname: 'hv1', os: 'Debian GNU/Linux 12 (bookworm)', kernel: '6.1.0-28-amd64', bootedAt: null, hardware: 'Dell R740' };
-  const target = { name: 'local', kind: 'host', via: 'local', identity: 'id', host, checks, findings } as const;
+  const target = { name: 'local', kind: 'host', via: 'local', identity: 'id', reason: null, host, checks, findings } as const;
   return { id: 'r', version: '0', startedAt: AT, durationMs: 400, targets: [{ ...target, checks, findings }] };
 }
 

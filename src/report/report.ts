@@ -30,23 +30,61 @@ export interface Asked {
 
 /** Empty where the view is quiet and nothing is wrong. */
 export function reportToText(run: RunResult, paint: Paint = plain, view: View = {}): string {
-  const pages = run.targets.map((target) => (view.quiet ? quietLines(target, paint) : targetLines(run, target, paint, view)));
-  return pages.map((lines) => lines.map((line) => `${line}\n`).join('')).join(view.quiet ? '' : '\n');
+  const several = run.targets.length > 1;
+  const told = several && !view.verbose ? run.targets.filter((target) => !isWell(target)) : run.targets;
+  const pages = told.map((target) => (view.quiet ? quietLines(target, several, paint) : targetLines(run, target, paint, view)));
+  const last = several && !view.quiet ? [fleetLines(run, paint)] : [];
+  return [...pages, ...last].map((lines) => lines.map((line) => `${line}\n`).join('')).join(view.quiet ? '' : '\n');
 }
 
-function quietLines({ findings, checks }: TargetResult, paint: Paint): string[] {
+function quietLines({ name, reason, findings, checks }: TargetResult, several: boolean, paint: Paint): string[] {
+  const where = several ? `${printable(name)}: ` : '';
   return [
-    ...findings.flatMap(({ finding, summary }) => headline({ finding, summary: `${summary} (${finding.id})` }, paint)),
-    ...checks.flatMap((check) => unknownLines(check, paint)),
+    ...findings.flatMap(({ finding, summary }) => headline({ finding, summary: `${where}${summary} (${finding.id})` }, paint)),
+    ...(reason === null ? checks.flatMap((check) => unknownLines(check, paint)) : notTold(`${printable(name)}: `, reason, paint)),
+  ];
+}
+
+/** Nothing about it needs a page of its own. */
+function isWell({ reason, findings, checks }: TargetResult): boolean {
+  return (
+    reason === null && findings.length === 0 && checks.every(({ outcome, unjudged }) => outcome !== 'unknown' && unjudged.length === 0)
+  );
+}
+
+/** All targets at once: what is well in a line, and what is not in another. */
+function fleetLines(run: RunResult, paint: Paint): string[] {
+  const { columns } = paint;
+  const { critical, warning, info } = summarize(run);
+  const unreached = run.targets.filter(({ reason }) => reason !== null).map(({ name }) => printable(name));
+  const well = run.targets.filter(isWell).map(({ name }) => printable(name));
+  const counts = [
+    [critical, 'critical'],
+    [warning, 'warning'],
+    [info, 'info'],
+    [unreached.length, 'could not be asked'],
+    [well.length, 'healthy'],
+  ] as const;
+  const said = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return [
+    paint('bold', `${run.targets.length} hosts: ${said.join(', ') || 'not all could be told'}`),
+    ...(unreached.length === 0 ? [] : paragraph(`Could not be asked: ${unreached.join(', ')}`, { columns, keep: unreached })),
+    ...(well.length === 0 ? [] : paragraph(`Healthy: ${well.join(', ')}`, { columns, keep: well })),
   ];
 }
 
 function targetLines(run: RunResult, target: TargetResult, paint: Paint, view: View): string[] {
-  const page: Page = { paint, whole: view.evidence === true, fixable: target.via !== 'recording' };
+  const host = target.via === 'ssh' ? ` --host ${target.name}` : '';
+  const page: Page = { paint, whole: view.evidence === true, fixable: target.via !== 'recording', host };
   const findings = groupByCause(target.findings).map((group) => groupLines(group, page, 0));
-  const unknown = target.checks.map((check) => unknownLines(check, paint));
+  const unknown =
+    target.reason === null
+      ? target.checks.map((check) => unknownLines(check, paint))
+      : [notTold(`${printable(target.name)}: `, target.reason, paint)];
   const said = view.verbose ? [noteLines(target, paint), checkLines(target, paint), askedLines(view.asked, paint)] : [];
-  const sections = [headLines(target, paint), ...findings, ...unknown, ...said, [...summaryLines(run, target, page, view)]];
+  const ends = target.reason === null ? [summaryLines(run, target, page, view)] : [];
+  const head = target.reason === null || target.findings.length > 0 ? headLines(target, paint) : [];
+  const sections = [head, ...findings, ...unknown, ...said, ...ends];
   return sections.filter((lines) => lines.length > 0).flatMap((lines, index) => (index === 0 ? lines : ['', ...lines]));
 }
 
@@ -56,11 +94,13 @@ interface Page {
   whole: boolean;
   /** `stdoctor fix` can act on what is shown. */
   fixable: boolean;
+  /** The flag that names the target; empty for this host. */
+  host: string;
 }
 
 function headLines({ name, via, host: { hostname, os, kernel, hardware } }: TargetResult, paint: Paint): string[] {
   const about = [os, kernel === null ? null : `kernel ${kernel}`, hardware].filter((part) => part !== null).join(', ');
-  const source = via === 'recording' ? ' (from a recording)' : '';
+  const source = via === 'recording' ? ' (from a recording)' : via === 'ssh' && hostname !== null ? ` (${name} over ssh)` : '';
   return marked(printable(hostname ?? name), 'bold', `${about}${source}`, paint);
 }
 
@@ -75,10 +115,10 @@ function groupLines(group: Group, page: Page, indent: number): string[] {
   return [...findingLines(group.finding, page, indent), ...(brought.length > 0 ? [title, ...below.slice(1)] : [])];
 }
 
-function findingLines(result: FindingResult, { paint, whole, fixable }: Page, indent: number): string[] {
+function findingLines(result: FindingResult, { paint, whole, fixable, host }: Page, indent: number): string[] {
   const { finding } = result;
   const inner = indent + 4;
-  const commands = [...(fixable && isRepairable(result) ? [`fix ${finding.id}`] : []), `explain ${finding.code}`];
+  const commands = [...(fixable && isRepairable(result) ? [`fix ${finding.id}${host}`] : []), `explain ${finding.code}`];
   return [
     ...headline(result, paint, indent),
     ...evidenceLines(finding, paint, inner, whole),
@@ -164,7 +204,7 @@ function askedLines(asked: Asked | undefined, paint: Paint): string[] {
 }
 
 /** The counts, what is well, and what to do next. */
-function summaryLines(run: RunResult, target: TargetResult, { paint, fixable }: Page, view: View): string[] {
+function summaryLines(run: RunResult, target: TargetResult, { paint, fixable, host }: Page, view: View): string[] {
   const { columns } = paint;
   const { critical, warning, info } = summarize({ ...run, targets: [target] });
   const unknown = target.checks.reduce((sum, { outcome, unjudged }) => sum + (unjudged.length || (outcome === 'unknown' ? 1 : 0)), 0);
@@ -188,7 +228,7 @@ function summaryLines(run: RunResult, target: TargetResult, { paint, fixable }: 
     ...foldedLines('Not applicable', target, 'not-applicable', paint),
     ...tooMany.flatMap((why) => paragraph(`So many at once: ${why}`, { columns })),
     ...(more.length === 0 ? [] : paragraph(`More: ${more.join(', ')}`, { columns })),
-    ...nextLines(fixable && repairable > 1 ? ['fix'] : [], paint, 0),
+    ...nextLines(fixable && repairable > 1 ? [`fix${host}`] : [], paint, 0),
   ];
 }
 

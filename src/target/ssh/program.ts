@@ -1,0 +1,94 @@
+/**
+ * What runs on the other side: a program for any POSIX shell, sent on the standard input of `sh`, and the lines that are
+ * sent to it. Nothing is installed, no file is written for a question, and the end of its input ends all that it started.
+ */
+import { type Name, toByteString } from '../../names.ts';
+
+const PATH = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+  // NixOS and snap.
+  '/run/wrappers/bin',
+  '/run/current-system/sw/bin',
+  '/snap/bin',
+].join(':');
+
+/** `life`: after so many seconds it ends itself, whatever became of the connection. */
+export function program(nonce: string, life: number): string {
+  return TEXT.replaceAll('@NONCE@', nonce).replaceAll('@LIFE@', String(life));
+}
+
+// The login's own PATH is not used: one of its directories may hang.
+// q: a question, in a session of its own, its output in frames that are written at once (below PIPE_BUF).
+// a: an act, which outlives the connection. k: a signal. u: goes on as root. b: leaves, with nothing in flight.
+// z: the end of the input stops what was asked, and waits two seconds for it.
+const TEXT = `PATH=${PATH}; LC_ALL=C; TZ=UTC; HOME=/; export PATH LC_ALL TZ HOME; unset LANGUAGE ENV BASH_ENV CDPATH; set -f; umask 077; cd /; IFS='
+'
+have() { command -v "$1" >/dev/null 2>&1; }
+if have setsid; then S=setsid; else S=; fi
+if have base64; then W=b64; e=base64; [ "$(printf x | base64 -w 3000 2>/dev/null)" = eA== ] && e='base64 -w 3000'
+elif have od && have tr && have fold; then W=hex; e="od -An -v -tx1 | tr -d ' \\\\n' | fold -w 3000"
+else W=none; e=cat; fi
+[ "$(printf abc | head -c 2 2>/dev/null)" = ab ] || W=none
+eval "f() { for l in \\$(head -c \\$m | $e); do printf '%s %s %s\\\\n' \\$i \\$1 \\"\\$l\\"; done; printf '%s %s .\\\\n' \\$i \\$1; }"
+k() { kill -$1 -$2 2>/dev/null || kill -$1 $2 2>/dev/null; }
+q() { {
+  i=$1 m=$2; shift 2; trap '' TERM; exec 3>&1 </dev/null
+  { {
+      { trap - TERM; exec 3>&- 4>&-; exec $S "$@"; } 2>&4 & p=$!
+      exec 4>&-
+      trap 'k TERM $p; sleep 1; k KILL $p' TERM
+      printf '%s P %s\\n' $i $p >&3
+      wait $p; printf '%s X %s\\n' $i $? >&3
+    } 2>/dev/null | f O >&3 3>&- 4>&-
+  } 4>&1 | f E >&3 3>&-
+} & }
+a() { {
+  i=$1; shift
+  { trap - TERM; exec $S "$@" </dev/null >/dev/null 2>&1; } & p=$!
+  printf '%s P %s\\n' $i $p; wait $p; printf '%s X %s\\n%s O .\\n%s E .\\n' $i $? $i $i
+} & }
+u() { sudo -n sh -c 'printf "\\n%s root\\n" "$1"; exec sh' sh '@NONCE@' && b; printf '\\n%s stays\\n' '@NONCE@'; }
+z() { trap '' TERM HUP PIPE; trap - EXIT; kill -TERM 0; sleep 2; kill -KILL 0; }
+b() { trap - EXIT; kill $w; exit 0; }
+{ trap 'kill $s; exit' TERM; sleep @LIFE@ & s=$!; wait $s; z; } </dev/null >/dev/null 2>&1 & w=$!
+trap z EXIT; trap 'exit 1' HUP INT TERM PIPE
+printf '\\n%s ready 1 %s %s %s\\n' '@NONCE@' $W "\${S:-nosetsid}" "$(id -u 2>/dev/null)"
+`;
+
+// A shell runs nothing of a line in braces before it has read the closing one: a line that a broken connection cuts is
+// never run.
+export function questionLine(id: number, maxBytes: number, argv: readonly Name[]): string {
+  return `{ q ${id} ${maxBytes} ${argv.map(quoted).join(' ')}; }\n`;
+}
+
+export function actLine(id: number, argv: readonly Name[]): string {
+  return `{ a ${id} ${argv.map(quoted).join(' ')}; }\n`;
+}
+
+export const BECOME_ROOT = '{ u; }\n';
+export const LEAVE = '{ b; }\n';
+
+/** One word of a shell line, one character a byte. */
+export function quoted(word: Name): string {
+  return `'${toByteString(word).replaceAll("'", `'\\''`)}'`;
+}
+
+/** Whether it can be put as a question at all: no NUL can be an argument, and setsid would take a leading dash as its own. */
+export function isAskable(argv: readonly Name[]): boolean {
+  return argv.length > 0 && argv.every((word) => !toByteString(word).includes('\0')) && !/^(-|$)/.test(toByteString(argv[0] as Name));
+}
+
+/**
+ * As a question: ends a process and all it started, and says where they slept and which of them live on.
+ * `PID WCHAN` a line, then `--`, then /proc/PID/stat of those that are still there.
+ */
+export const END_PROCESS = `f() { echo "$1 $(cat /proc/$1/wchan 2>/dev/null)"; for c in $(cat /proc/$1/task/$1/children 2>/dev/null); do f $c; done; }
+all=$(f $1); echo "$all"; echo --
+kill -KILL -$1 2>/dev/null || kill -KILL $1 2>/dev/null
+sleep 0.3 2>/dev/null || sleep 1
+echo "$all" | while read -r p rest; do cat /proc/$p/stat 2>/dev/null; done; :`;

@@ -1,0 +1,363 @@
+/** One connection to a host and the program at its other end: many questions at a time, none longer than its limit. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Child } from '../../check/types.ts';
+import { parseStat } from '../../facts/process.ts';
+import type { Name } from '../../names.ts';
+import type { ChildEnd } from '../child.ts';
+import { type Destination, sshArguments } from './destination.ts';
+import { endlessNoise, lossOf, type Refusal, refusalOf } from './failures.ts';
+import { type Frame, FrameReader, parseReady, type Ready } from './frames.ts';
+import { actLine, BECOME_ROOT, END_PROCESS, isAskable, LEAVE, program, questionLine } from './program.ts';
+
+/** TCP and the first line of the server. */
+const CONNECT_MS = 10_000;
+/** Until the program answers: keys, login, the shell and its files. */
+const READY_MS = 20_000;
+const STDERR_AT_MOST = 4096;
+const GRACE_MS = 1500;
+const CLOSE_MS = 4000;
+
+export interface SessionOptions {
+  destination: Destination;
+  /** Goes on as root with `sudo -n` where it may. */
+  sudo: boolean;
+  searchPath: string;
+  /** Milliseconds since the epoch. */
+  until: number;
+  /** After so many milliseconds the other end ends itself. */
+  lifeMs: number;
+}
+
+/** `lost`: the connection ended first, and what became of it is not known. */
+export type SessionEnd = ChildEnd | ({ state: 'lost'; out: Buffer; err: string } & { why: string });
+
+interface Pending {
+  out: Buffer[];
+  err: Buffer[];
+  bytes: number;
+  maxBytes: number;
+  open: Set<'out' | 'err' | 'status'>;
+  pid?: number;
+  code?: number;
+  tellPid(pid: number): void;
+  settle(end: SessionEnd): void;
+}
+
+export class Session {
+  /** Of whom the questions are put; undefined where the host does not tell. */
+  uid: number | undefined;
+  readonly #ssh: ChildProcess;
+  readonly #nonce = randomBytes(12).toString('hex');
+  readonly #reader: FrameReader;
+  readonly #pending = new Map<number, Pending>();
+  readonly #endsAt: number;
+  #next = 1;
+  #said = '';
+  #isReady = false;
+  #gone: Refusal | undefined;
+  #marker: (words: string[]) => void = () => {};
+  #hasEnded: (refusal: Refusal) => void = () => {};
+
+  /** Never rejects, and settles soon after `until`. */
+  static async open(options: SessionOptions): Promise<Session | Refusal> {
+    const until = Math.min(options.until, Date.now() + READY_MS);
+    const first = await Session.#connect(options, until);
+    if (!('dropped' in first) || until - Date.now() < 4000) {
+      return first;
+    }
+    // Too many connections at once, most likely: at another moment there is room.
+    await sleep(1000 + Math.random() * 2000);
+    return Session.#connect(options, until);
+  }
+
+  static async #connect(options: SessionOptions, until: number): Promise<Session | Refusal> {
+    const session = new Session(options, until);
+    const refusal = await session.#begin(options, until);
+    if (refusal !== undefined) {
+      session.#kill();
+    }
+    return refusal ?? session;
+  }
+
+  private constructor({ destination, searchPath, lifeMs }: SessionOptions, until: number) {
+    this.#endsAt = Date.now() + lifeMs;
+    const connectS = Math.max(1, Math.ceil(Math.min(CONNECT_MS, until - Date.now()) / 1000));
+    // A session of its own: no terminal on which it could ask.
+    this.#ssh = spawn('ssh', sshArguments(destination, connectS), {
+      cwd: '/',
+      env: { ...process.env, PATH: searchPath, LC_ALL: 'C' },
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    this.#reader = new FrameReader(this.#nonce, {
+      marker: (words) => this.#marker(words),
+      frame: (frame) => this.#frame(frame),
+      broken: (what) =>
+        this.#end(
+          this.#isReady
+            ? { state: 'unreachable', why: `it sent what our program does not send: ${what}` }
+            : endlessNoise(this.#reader.noise),
+        ),
+    });
+    this.#ssh.stdin?.on('error', () => {});
+    this.#ssh.stdout?.on('data', (chunk: Buffer) => this.#reader.feed(chunk)).on('error', () => {});
+    this.#ssh.stderr
+      ?.on('data', (chunk: Buffer) => {
+        this.#said = (this.#said + chunk.toString('latin1')).slice(-STDERR_AT_MOST);
+      })
+      .on('error', () => {});
+  }
+
+  /** Undefined when questions can be put. */
+  async #begin({ sudo, lifeMs }: SessionOptions, until: number): Promise<Refusal | undefined> {
+    const timer = new AbortController();
+    const gone = new Promise<Refusal>((done) => {
+      this.#hasEnded = done;
+    });
+    this.#ssh.once('error', (error: NodeJS.ErrnoException) =>
+      this.#end({
+        state: 'unreachable',
+        why: error.code === 'ENOENT' ? 'there is no ssh here: install the OpenSSH client' : `ssh could not be started: ${error.code}`,
+      }),
+    );
+    this.#ssh.once('close', () => this.#end(this.#isReady ? lossOf(this.#said) : refusalOf(this.#said, this.#reader.noise)));
+    const given = until - Date.now();
+    const late = sleep(given, undefined, { signal: timer.signal }).then(
+      (): Refusal => ({ state: 'unreachable', why: `no answer within ${Math.round(given / 100) / 10} s: neither a refusal nor a shell` }),
+      () => new Promise<never>(() => {}),
+    );
+    const life = Math.ceil(lifeMs / 1000);
+    try {
+      this.#write(program(this.#nonce, life));
+      const ready = await Promise.race([this.#marked(parseReady), gone, late]);
+      if ('state' in ready) {
+        return ready;
+      }
+      if (ready.encoding === 'none') {
+        return { state: 'denied', why: 'the host lacks the tools to answer in: head, and base64 or od' };
+      }
+      this.#isReady = true;
+      this.uid = ready.uid;
+      return ready.uid === 0 || !sudo ? undefined : await this.#becomeRoot(life, gone, late);
+    } finally {
+      timer.abort();
+    }
+  }
+
+  /** Stays who it is where sudo refuses. */
+  async #becomeRoot(life: number, gone: Promise<Refusal>, late: Promise<Refusal>): Promise<Refusal | undefined> {
+    const answer = this.#marked(([word]) => (word === 'root' || word === 'stays' ? word : undefined));
+    this.#write(BECOME_ROOT);
+    const became = await Promise.race([answer, gone, late]);
+    if (became === 'stays') {
+      return undefined;
+    }
+    if (became !== 'root') {
+      return became;
+    }
+    const again = this.#marked(parseReady);
+    this.#write(program(this.#nonce, life));
+    const ready: Ready | Refusal = await Promise.race([again, gone, late]);
+    if ('state' in ready) {
+      return ready;
+    }
+    this.uid = ready.uid;
+    return undefined;
+  }
+
+  #marked<T>(read: (words: string[]) => T | undefined): Promise<T> {
+    return new Promise((done) => {
+      this.#marker = (words) => {
+        const found = read(words);
+        if (found !== undefined) {
+          done(found);
+        }
+      };
+    });
+  }
+
+  /** Why nothing can be asked any more. */
+  get gone(): Refusal | undefined {
+    return this.#gone;
+  }
+
+  get isIdle(): boolean {
+    return this.#pending.size === 0;
+  }
+
+  /** Milliseconds until the other end ends itself. */
+  get lifeLeftMs(): number {
+    return this.#endsAt - Date.now();
+  }
+
+  async ask(argv: readonly Name[], limitMs: number, maxBytes: number): Promise<SessionEnd> {
+    if (!isAskable(argv)) {
+      return { state: 'not-started', errno: 'EINVAL', out: Buffer.alloc(0), err: '' };
+    }
+    const id = this.#next;
+    this.#next += 1;
+    const ended = this.#expect(id, maxBytes);
+    this.#write(questionLine(id, maxBytes + 1, argv));
+    const timer = new AbortController();
+    const first = await Promise.race([ended, sleep(limitMs, 'limit' as const, { signal: timer.signal }).catch(() => 'limit' as const)]);
+    timer.abort();
+    return first === 'limit' ? this.#giveUp(id, ended) : first;
+  }
+
+  /** It and all it started are killed; who lives on is named. */
+  async #giveUp(id: number, ended: Promise<SessionEnd>): Promise<SessionEnd> {
+    const question = this.#pending.get(id);
+    const pid = question?.pid;
+    if (question === undefined || pid === undefined) {
+      this.#pending.delete(id);
+      return { state: 'given-up', ...said(question) };
+    }
+    const killer = this.#next;
+    this.#next += 1;
+    const killed = this.#expect(killer, 64 * 1024);
+    this.#write(questionLine(killer, 64 * 1024, ['sh', '-c', END_PROCESS, 'sh', String(pid)]));
+    const killing = await Promise.race([killed, sleep(GRACE_MS)]);
+    this.#pending.delete(killer);
+    await Promise.race([ended, sleep(100)]);
+    this.#pending.delete(id);
+    const { wchan, leaked } = killing === undefined ? {} : familyOf(killing.out.toString('latin1'));
+    return { state: 'given-up', ...said(question), ...(wchan !== undefined && { wchan }), ...(leaked !== undefined && { leaked }) };
+  }
+
+  /** Starts it and waits for its end, however long that takes. It outlives the connection. */
+  act(argv: readonly Name[], started: (pid: number) => void): Promise<SessionEnd> {
+    const id = this.#next;
+    this.#next += 1;
+    const ended = this.#expect(id, 0, started);
+    this.#write(actLine(id, argv));
+    return ended;
+  }
+
+  #expect(id: number, maxBytes: number, tellPid: (pid: number) => void = () => {}): Promise<SessionEnd> {
+    if (this.#gone !== undefined) {
+      return Promise.resolve({ state: 'lost', why: this.#gone.why, out: Buffer.alloc(0), err: '' });
+    }
+    return new Promise((settle) => {
+      this.#pending.set(id, { out: [], err: [], bytes: 0, maxBytes, open: new Set(['out', 'err', 'status']), tellPid, settle });
+    });
+  }
+
+  #frame(frame: Frame): void {
+    const question = this.#pending.get(frame.id);
+    if (question === undefined) {
+      // Of one that was given up.
+      if (frame.id >= this.#next) {
+        this.#end({ state: 'unreachable', why: 'it answered what was not asked' });
+      }
+      return;
+    }
+    switch (frame.is) {
+      case 'pid':
+        question.pid = frame.pid;
+        question.tellPid(frame.pid);
+        return;
+      case 'out':
+      case 'err':
+        question[frame.is].push(frame.data);
+        question.bytes += frame.data.length;
+        if (question.bytes > 2 * question.maxBytes + 2) {
+          this.#end({ state: 'unreachable', why: 'it sent more than was asked for' });
+        }
+        return;
+      case 'out-end':
+        question.open.delete('out');
+        break;
+      case 'err-end':
+        question.open.delete('err');
+        break;
+      case 'status':
+        question.code = frame.code;
+        question.open.delete('status');
+        break;
+    }
+    if (question.open.size === 0) {
+      this.#pending.delete(frame.id);
+      question.settle(endOf(question));
+    }
+  }
+
+  /** For good: everything that waits is told. */
+  #end(refusal: Refusal): void {
+    if (this.#gone !== undefined) {
+      return;
+    }
+    this.#gone = refusal;
+    this.#hasEnded(refusal);
+    for (const question of this.#pending.values()) {
+      question.settle({ state: 'lost', why: refusal.why, ...said(question) });
+    }
+    this.#pending.clear();
+    this.#kill();
+  }
+
+  /** Leaves; what still runs there is ended by the other end within two seconds. */
+  async close(): Promise<void> {
+    if (this.#gone !== undefined) {
+      return;
+    }
+    const ended = new Promise<void>((done) => this.#ssh.once('close', () => done()));
+    if (this.isIdle) {
+      this.#write(LEAVE);
+    }
+    this.#ssh.stdin?.end();
+    const timer = new AbortController();
+    await Promise.race([ended, sleep(CLOSE_MS, undefined, { signal: timer.signal }).catch(() => {})]);
+    timer.abort();
+    this.#end({ state: 'unreachable', why: 'the session was closed' });
+  }
+
+  #write(text: string): void {
+    this.#ssh.stdin?.write(Buffer.from(text, 'latin1'));
+  }
+
+  #kill(): void {
+    this.#ssh.kill('SIGKILL');
+    this.#ssh.unref();
+    this.#ssh.stdout?.destroy();
+    this.#ssh.stderr?.destroy();
+    this.#ssh.stdin?.destroy();
+  }
+}
+
+function said(question: Pick<Pending, 'out' | 'err'> | undefined): { out: Buffer; err: string } {
+  return {
+    out: Buffer.concat(question?.out ?? []),
+    err: Buffer.concat(question?.err ?? []).toString('latin1'),
+  };
+}
+
+/** As a child of this host would have ended. */
+function endOf(question: Pending): SessionEnd {
+  const { out, err } = said(question);
+  const code = question.code as number;
+  if (out.length > question.maxBytes) {
+    return { state: 'too-much', out, err };
+  }
+  // setsid: failed to execute nonesuch: No such file or directory
+  // sh: 1: exec: nonesuch: not found
+  const refused = /^(setsid: |\S*sh: (\d+: |line \d+: )?exec: )/.test(err);
+  if (refused && (code === 126 || code === 127)) {
+    return { state: 'not-started', errno: code === 127 ? 'ENOENT' : 'EACCES', out, err };
+  }
+  return { state: 'exited', code, out, err };
+}
+
+/** What END_PROCESS says. The deepest that sleeps or lives on stands for all. */
+export function familyOf(text: string): { wchan?: string; leaked?: Child } {
+  const [before = '', after = ''] = text.split('--\n');
+  const wchans = before.split('\n').flatMap((line) => /^\d+ (\S+)$/.exec(line)?.[1] ?? []);
+  const wchan = wchans.findLast((name) => name !== '0');
+  const alive = after.split('\n').flatMap((line) => {
+    const stat = parseStat(line);
+    return stat === undefined || 'ZX'.includes(stat.state) ? [] : [{ pid: stat.pid, startTime: stat.startTime }];
+  });
+  const leaked = alive.at(-1);
+  return { ...(wchan !== undefined && { wchan }), ...(leaked !== undefined && { leaked }) };
+}
