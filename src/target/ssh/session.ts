@@ -125,7 +125,10 @@ export class Session {
     this.#ssh.once('close', () => this.#end(this.#isReady ? lossOf(this.#said) : refusalOf(this.#said, this.#reader.noise)));
     const given = until - Date.now();
     const late = sleep(given, undefined, { signal: timer.signal }).then(
-      (): Refusal => ({ state: 'unreachable', why: `no answer within ${Math.round(given / 100) / 10} s: neither a refusal nor a shell` }),
+      (): Refusal => ({
+        state: 'unreachable',
+        why: `no answer within ${Math.max(1, Math.round(given / 1000))} s: neither a refusal nor a shell`,
+      }),
       () => new Promise<never>(() => {}),
     );
     const life = Math.ceil(lifeMs / 1000);
@@ -346,7 +349,10 @@ function endOf(question: Pending): SessionEnd {
   if (refused && (code === 126 || code === 127)) {
     return { state: 'not-started', errno: code === 127 ? 'ENOENT' : 'EACCES', out, err };
   }
-  return { state: 'exited', code, out, err };
+  // SIGTERM or SIGKILL, and not from us: most likely the whole session is being ended.
+  return code === 143 || code === 137
+    ? { state: 'lost', why: `its command was ended by signal ${code - 128}`, out, err }
+    : { state: 'exited', code, out, err };
 }
 
 /** What END_PROCESS says. The deepest that sleeps or lives on stands for all. */

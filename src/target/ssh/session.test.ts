@@ -1,0 +1,196 @@
+/** The program in real shells: `ssh` is a script that starts one here. */
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { scratch } from '../../../test/scratch.ts';
+import type { Name } from '../../names.ts';
+import { parseDestination } from './destination.ts';
+import type { Refusal } from './failures.ts';
+import { familyOf, Session } from './session.ts';
+
+const SHELLS = ['dash', 'bash'].filter((shell) => existsSync(`/bin/${shell}`));
+const USUAL = '/usr/bin:/bin:/usr/sbin:/sbin';
+
+/** `script` stands for ssh; a session of its own, for the program kills its group. */
+async function open(script: string, limitMs = 5000): Promise<Session | Refusal> {
+  const bin = scratch();
+  writeFileSync(join(bin, 'ssh'), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(bin, 'ssh'), 0o755);
+  const opened = await Session.open({
+    destination: parseDestination('h'),
+    sudo: false,
+    searchPath: `${bin}:${USUAL}`,
+    until: Date.now() + limitMs,
+    lifeMs: 60_000,
+  });
+  if (opened instanceof Session) {
+    onTestFinished(() => opened.close());
+  }
+  return opened;
+}
+
+async function session(script = 'exec setsid -w sh'): Promise<Session> {
+  const opened = await open(script);
+  expect(opened).toBeInstanceOf(Session);
+  return opened as Session;
+}
+
+/** Processes whose command line holds the word. */
+function processesWith(word: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes(word);
+      } catch {
+        return false;
+      }
+    });
+}
+
+const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
+
+describe.each(SHELLS)('with %s', (shell) => {
+  const script = `exec setsid -w ${shell}`;
+
+  it('every byte comes through, as output and as an argument', async () => {
+    const at = await session(script);
+    const file = join(scratch(), 'all');
+    writeFileSync(file, Buffer.concat(Array.from({ length: 400 }, () => ALL_BYTES)));
+    const read = await Promise.all([1, 2, 3, 4].map(() => at.ask(['cat', file], 5000, 1 << 20)));
+    for (const end of read) {
+      expect(end).toMatchObject({ state: 'exited', code: 0, err: '' });
+      expect(end.out.equals(readFileSync(file))).toBe(true);
+    }
+    const words: Name[] = ["it's", '', '$(id)', '`id`', 'a\nb', '*', '!', { base64: ALL_BYTES.subarray(1).toString('base64') }];
+    const said = await at.ask(['printf', '%s|', ...words], 5000, 4096);
+    const expected = Buffer.concat(
+      words.flatMap((word) => [typeof word === 'string' ? Buffer.from(word) : ALL_BYTES.subarray(1), Buffer.from('|')]),
+    );
+    expect(said.out.equals(expected)).toBe(true);
+  });
+
+  it('exit codes, complaints, what is not there and what may not be run', async () => {
+    const at = await session(script);
+    expect(await at.ask(['sh', '-c', 'echo out; echo err >&2; exit 7'], 5000, 100)).toMatchObject({
+      state: 'exited',
+      code: 7,
+      err: 'err\n',
+    });
+    expect(await at.ask(['sh', '-c', 'exit 255'], 5000, 100)).toMatchObject({ state: 'exited', code: 255 });
+    expect(await at.ask(['nonesuch', '-x'], 5000, 100)).toMatchObject({ state: 'not-started', errno: 'ENOENT' });
+    expect(await at.ask(['/etc/passwd'], 5000, 100)).toMatchObject({ state: 'not-started', errno: 'EACCES' });
+    expect(await at.ask([], 5000, 100)).toMatchObject({ state: 'not-started' });
+    expect(await at.ask(['a\0b'], 5000, 100)).toMatchObject({ state: 'not-started' });
+    expect(await at.ask(['-x'], 5000, 100)).toMatchObject({ state: 'not-started' });
+  });
+
+  it('more than was asked for is not kept, and others are answered meanwhile', async () => {
+    const at = await session(script);
+    const endless = at.ask(['cat', '/dev/zero'], 5000, 100_000);
+    expect(await at.ask(['echo', 'hi'], 5000, 100)).toMatchObject({ state: 'exited', out: Buffer.from('hi\n') });
+    expect((await endless).state).toBe('too-much');
+  });
+
+  it('at its limit a question is ended with all it started, and what it said is kept', async () => {
+    const at = await session(script);
+    const word = `${314_000 + Math.floor(Math.random() * 999)}.5`;
+    const end = await at.ask(['sh', '-c', `echo begun; trap '' TERM; sleep ${word} & sleep ${word}`], 300, 100);
+    expect(end).toMatchObject({ state: 'given-up', out: Buffer.from('begun\n') });
+    expect(end).not.toHaveProperty('leaked');
+    await expect.poll(() => processesWith(word)).toEqual([]);
+    expect(await at.ask(['echo', 'hi'], 5000, 100)).toMatchObject({ state: 'exited' });
+  });
+
+  it('the end of the connection ends what was asked, and not what was done', async () => {
+    const at = await session(script);
+    const [asked, done] = [`${271_000 + Math.floor(Math.random() * 999)}.5`, `${161_000 + Math.floor(Math.random() * 999)}.5`];
+    void at.ask(['sleep', asked], 60_000, 100);
+    const acted = new Promise<number>((started) => void at.act(['sleep', done], started));
+    const pid = await acted;
+    await expect.poll(() => processesWith(asked)).toHaveLength(1);
+    await at.close();
+    await expect.poll(() => processesWith(asked), { timeout: 5000 }).toEqual([]);
+    expect(processesWith(done)).toEqual([pid]);
+    process.kill(pid, 'SIGKILL');
+  });
+
+  it('leaves no process behind when it goes', async () => {
+    const before = new Set(processesWith('60'));
+    const at = await session(script);
+    await at.ask(['true'], 5000, 100);
+    await at.close();
+    await expect.poll(() => processesWith('60').filter((pid) => !before.has(pid))).toEqual([]);
+  });
+});
+
+it('answers in hexadecimal where there is no base64', async () => {
+  const bin = join(scratch(), 'bin');
+  mkdirSync(bin);
+  for (const tool of ['sh', 'od', 'tr', 'fold', 'head', 'setsid', 'id', 'cat', 'sleep']) {
+    symlinkSync(`/usr/bin/${tool}`, join(bin, tool));
+  }
+  const at = await session(`exec setsid -w sh -c 'sed -u "s|^PATH=[^;]*|PATH=${bin}|" | sh'`);
+  const file = join(scratch(), 'all');
+  writeFileSync(file, ALL_BYTES);
+  expect((await at.ask(['cat', file], 5000, 1000)).out.equals(ALL_BYTES)).toBe(true);
+});
+
+describe('no session', () => {
+  it.each([
+    ['echo "ssh: connect to host h port 22: Connection refused" >&2; exit 255', 'unreachable: nothing listens there'],
+    ['echo "This account is currently not available."; exit 1', 'denied: there is no shell for us, but: This account is currently'],
+    ['exit 0', 'denied: there is no shell for us: the connection was closed without a word'],
+    ['yes', 'denied: there is no shell for us, but output without end: y'],
+    ['cat >/dev/null; sleep 60', 'unreachable: no answer within 1 s'],
+    [`exec setsid -w sh -c 'sed -u "s|^PATH=[^;]*|PATH=/nonesuch|" | sh'`, 'denied: the host lacks the tools to answer in'],
+  ])('%s', async (script, reason) => {
+    const { state, why } = (await open(script, 1000)) as Refusal;
+    expect(`${state}: ${why}`).toContain(reason);
+  });
+
+  it('tries again, once, where the connection is dropped', async () => {
+    const mark = join(scratch(), 'tried');
+    const script = `[ -e ${mark} ] && exec setsid -w sh; touch ${mark}; echo "kex_exchange_identification: Connection closed by remote host" >&2; exit 255`;
+    expect(await open(script, 10_000)).toBeInstanceOf(Session);
+  });
+});
+
+describe('a connection that ends or lies', () => {
+  it('what was under way is lost, with the reason; what comes after it too', async () => {
+    const file = join(scratch(), 'pid');
+    const at = await session(`exec setsid -w sh -c 'echo $$ >${file}; exec sh'`);
+    const under = at.ask(['sh', '-c', 'sleep 3'], 20_000, 100);
+    await sleep(300);
+    process.kill(-Number(readFileSync(file, 'utf8')), 'SIGKILL');
+    expect(await under).toMatchObject({ state: 'lost', why: 'the connection was lost' });
+    expect(await at.ask(['true'], 1000, 10)).toMatchObject({ state: 'lost', why: 'the connection was lost' });
+    expect(at.gone).toEqual({ state: 'unreachable', why: 'the connection was lost' });
+  });
+
+  it('what is ended by a signal from elsewhere is no answer', async () => {
+    const at = await session();
+    expect(await at.ask(['sh', '-c', 'kill -TERM $$; sleep 5'], 5000, 10)).toMatchObject({
+      state: 'lost',
+      why: 'its command was ended by signal 15',
+    });
+  });
+
+  it.each(['999 X 0', '1 O ????', 'garbage'])('%s in the middle of the answers ends it', async (line) => {
+    const at = await session(`exec setsid -w sh -c 'sh | sed -u "s/^1 P .*/${line}/"'`);
+    const end = await at.ask(['sleep', '1'], 3000, 100);
+    expect([end.state, at.gone?.why]).toEqual(['lost', expect.stringMatching(/what our program does not send|what was not asked/)]);
+  });
+});
+
+describe('familyOf', () => {
+  it('the deepest that sleeps, and the last that lives on', () => {
+    const stat = (pid: number, state: string) => `${pid} (x) ${state} 1 ${pid} ${pid} 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 ${pid}00 0 0\n`;
+    const text = `7 do_wait\n8 request_wait_answer\n9 0\n--\n${stat(7, 'Z')}${stat(8, 'D')}`;
+    expect(familyOf(text)).toEqual({ wchan: 'request_wait_answer', leaked: { pid: 8, startTime: '800' } });
+    expect(familyOf('7 \n--\n')).toEqual({});
+    expect(familyOf('')).toEqual({});
+  });
+});
