@@ -31,7 +31,7 @@ export abstract class HostTarget implements Target {
 
   protected abstract readonly memory: LeftBehindMemory;
   /** Starts a command; settles soon after the limit. */
-  protected abstract start(argv: readonly Name[], limitMs: number, maxBytes: number): Promise<Ended>;
+  protected abstract start(argv: readonly Name[], limitMs: number, maxBytes: number, suspect: boolean): Promise<Ended>;
   protected abstract inventory(topic: 'os' | 'system', limitMs: number): Promise<Outcome>;
   /** Repairs of ours that were begun on this host and never ended. */
   protected abstract interrupted(): Promise<readonly InterruptedRepair[] | Outcome>;
@@ -67,7 +67,7 @@ export abstract class HostTarget implements Target {
     }
     const started = Date.now();
     const time = Math.min(limitMs, until - started);
-    const end = await this.start(probe.argv, time, BYTES_AT_MOST);
+    const end = await this.start(probe.argv, time, BYTES_AT_MOST, probe.suspect === true);
     switch (end.state) {
       case 'exited':
         return absentThroughWrapper(probe, end.code, end.err) ?? { state: 'ok', code: end.code, out: end.out, err: end.err };

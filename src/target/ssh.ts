@@ -105,13 +105,13 @@ export class SshTarget extends HostTarget {
     return refusal;
   }
 
-  async #put(argv: readonly Name[], limitMs: number, maxBytes: number): Promise<SessionEnd | Unreached> {
+  async #put(argv: readonly Name[], limitMs: number, maxBytes: number, suspect = false): Promise<SessionEnd | Unreached> {
     const session = await this.#open(Date.now() + OPEN_MS);
-    return session instanceof Session ? session.ask(argv, limitMs, maxBytes) : session;
+    return session instanceof Session ? session.ask(argv, limitMs, maxBytes, suspect) : session;
   }
 
-  protected override async start(argv: readonly Name[], limitMs: number, maxBytes: number): Promise<Ended> {
-    const end = await this.#put(argv, limitMs, maxBytes);
+  protected override async start(argv: readonly Name[], limitMs: number, maxBytes: number, suspect: boolean): Promise<Ended> {
+    const end = await this.#put(argv, limitMs, maxBytes, suspect);
     switch (end.state) {
       case 'lost':
         return { state: 'no-answer', outcome: { state: 'unreachable', why: end.why } };

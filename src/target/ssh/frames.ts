@@ -1,4 +1,4 @@
-/** What comes back: noise of the login first, then lines of the form `ID P pid`, `ID X status`, `ID O|E data|.`. */
+/** What comes back: noise of the login first, then lines of the form `ID P pid`, `ID C pid`, `ID X status`, `ID O|E data|.`. */
 
 /** Longer than any line of the program. */
 const LINE_AT_MOST = 4096;
@@ -6,6 +6,8 @@ const NOISE_AT_MOST = 64 * 1024;
 
 export type Frame =
   | { id: number; is: 'pid'; pid: number }
+  /** Stands between the command and us. */
+  | { id: number; is: 'between'; pid: number }
   | { id: number; is: 'status'; code: number }
   | { id: number; is: 'out' | 'err'; data: Buffer }
   | { id: number; is: 'out-end' | 'err-end' };
@@ -87,17 +89,18 @@ export class FrameReader {
 }
 
 export function parseFrame(line: string, encoding: string): Frame | undefined {
-  const [, number, letter, data] = /^([0-9]{1,9}) ([PXOE]) (\S.*)$/.exec(line) ?? [];
+  const [, number, letter, data] = /^([0-9]{1,9}) ([PCXOE]) (\S.*)$/.exec(line) ?? [];
   if (number === undefined || data === undefined) {
     return undefined;
   }
   const id = Number(number);
-  if (letter === 'P' || letter === 'X') {
-    return /^[0-9]{1,9}$/.test(data)
-      ? letter === 'P'
-        ? { id, is: 'pid', pid: Number(data) }
-        : { id, is: 'status', code: Number(data) }
-      : undefined;
+  if (letter === 'P' || letter === 'C' || letter === 'X') {
+    const value = /^[0-9]{1,9}$/.test(data) ? Number(data) : undefined;
+    return value === undefined
+      ? undefined
+      : letter === 'X'
+        ? { id, is: 'status', code: value }
+        : { id, is: letter === 'P' ? 'pid' : 'between', pid: value };
   }
   const stream = letter === 'O' ? 'out' : 'err';
   if (data === '.') {

@@ -23,7 +23,8 @@ export function program(nonce: string, life: number): string {
 }
 
 // The login's own PATH is not used: one of its directories may hang.
-// q: a question, in a session of its own, its output in frames that are written at once (below PIPE_BUF).
+// q: a question, in a session of its own, its output in frames that are written at once (below PIPE_BUF): by f; by g where
+// mostly nothing is said; by s where it may hang for good, with a cat in between that can be killed in its place.
 // a: an act, which outlives the connection. k: a signal. u: goes on as root. b: leaves, with nothing in flight.
 // z: the end of the input stops what was asked, and waits two seconds for it.
 const TEXT = `PATH=${PATH}; LC_ALL=C; TZ=UTC; HOME=/; export PATH LC_ALL TZ HOME; unset LANGUAGE ENV BASH_ENV CDPATH; set -f; umask 077; cd /; IFS='
@@ -34,18 +35,21 @@ if have base64; then W=b64; e=base64; [ "$(printf x | base64 -w 3000 2>/dev/null
 elif have od && have tr && have fold; then W=hex; e="od -An -v -tx1 | tr -d ' \\\\n' | fold -w 3000"
 else W=none; e=cat; fi
 [ "$(printf abc | head -c 2 2>/dev/null)" = ab ] || W=none
-eval "f() { for l in \\$(head -c \\$m | $e); do printf '%s %s %s\\\\n' \\$i \\$1 \\"\\$l\\"; done; printf '%s %s .\\\\n' \\$i \\$1; }"
+eval "e() { $e; }"
+f() { for l in $(head -c $m | e); do printf '%s %s %s\\n' $i $1 "$l"; done; printf '%s %s .\\n' $i $1; }
+g() { if IFS= read -r l; then { printf '%s\\n' "$l"; cat; } | f $1; elif [ -n "$l" ]; then printf %s "$l" | f $1; else printf '%s %s .\\n' $i $1; fi; }
+s() { exec 5<&0 6>&1; { cat <&5 & printf '%s C %s\\n' $i $! >&6; wait; } | f $1; }
 k() { kill -$1 -$2 2>/dev/null || kill -$1 $2 2>/dev/null; }
 q() { {
-  i=$1 m=$2; shift 2; trap '' TERM; exec 3>&1 </dev/null
+  i=$1 m=$2 O=$3 E=$4; shift 4; trap '' TERM; exec 3>&1 </dev/null
   { {
       { trap - TERM; exec 3>&- 4>&-; exec $S "$@"; } 2>&4 & p=$!
       exec 4>&-
       trap 'k TERM $p; sleep 1; k KILL $p' TERM
       printf '%s P %s\\n' $i $p >&3
       wait $p; printf '%s X %s\\n' $i $? >&3
-    } 2>/dev/null | f O >&3 3>&- 4>&-
-  } 4>&1 | f E >&3 3>&-
+    } 2>/dev/null | $O O >&3 3>&- 4>&-
+  } 4>&1 | $E E >&3 3>&-
 } & }
 a() { {
   i=$1; shift
@@ -62,8 +66,8 @@ printf '\\n%s ready 1 %s %s %s\\n' '@NONCE@' $W "\${S:-nosetsid}" "$(id -u 2>/de
 
 // A shell runs nothing of a line in braces before it has read the closing one: a line that a broken connection cuts is
 // never run.
-export function questionLine(id: number, maxBytes: number, argv: readonly Name[]): string {
-  return `{ q ${id} ${maxBytes} ${argv.map(quoted).join(' ')}; }\n`;
+export function questionLine(id: number, maxBytes: number, argv: readonly Name[], suspect = false): string {
+  return `{ q ${id} ${maxBytes} ${suspect ? 's s' : 'f g'} ${argv.map(quoted).join(' ')}; }\n`;
 }
 
 export function actLine(id: number, argv: readonly Name[]): string {
@@ -85,10 +89,13 @@ export function isAskable(argv: readonly Name[]): boolean {
 
 /**
  * As a question: ends a process and all it started, and says where they slept and which of them live on.
- * `PID WCHAN` a line, then `--`, then /proc/PID/stat of those that are still there.
+ * `PID WCHAN` a line, then `--`, then /proc/PID/stat of those that are still there. The other arguments are processes that
+ * stand between it and us.
  */
 export const END_PROCESS = `f() { echo "$1 $(cat /proc/$1/wchan 2>/dev/null)"; for c in $(cat /proc/$1/task/$1/children 2>/dev/null); do f $c; done; }
-all=$(f $1); echo "$all"; echo --
-kill -KILL -$1 2>/dev/null || kill -KILL $1 2>/dev/null
+p=$1; shift
+all=$(f $p); echo "$all"; echo --
+kill -KILL -$p 2>/dev/null || kill -KILL $p 2>/dev/null
 sleep 0.3 2>/dev/null || sleep 1
-echo "$all" | while read -r p rest; do cat /proc/$p/stat 2>/dev/null; done; :`;
+echo "$all" | while read -r p rest; do cat /proc/$p/stat 2>/dev/null; done
+[ $# = 0 ] || kill -KILL "$@" 2>/dev/null; :`;

@@ -104,6 +104,24 @@ describe.each(SHELLS)('with %s', (shell) => {
     expect(await at.ask(['echo', 'hi'], 5000, 100)).toMatchObject({ state: 'exited' });
   });
 
+  it('of one that may hang for good, what it said until then is told though its pipes stay open', async () => {
+    const at = await session(script);
+    const word = `${415_000 + Math.floor(Math.random() * 999)}.5`;
+    // What a child in D state is to us: it holds the pipes, and no signal of ours reaches it.
+    const holder = `setsid sleep ${word} & printf 'a\\0b'; echo c >&2; sleep ${word}`;
+    const end = await at.ask(['sh', '-c', holder], 500, 100, true);
+    expect(end).toMatchObject({ state: 'given-up', out: Buffer.from('a\0b'), err: 'c\n' });
+    for (const pid of processesWith(word)) {
+      process.kill(pid, 'SIGKILL');
+    }
+    expect(await at.ask(['sh', '-c', 'printf x; printf y >&2; exit 3'], 5000, 100, true)).toMatchObject({
+      state: 'exited',
+      code: 3,
+      out: Buffer.from('x'),
+      err: 'y',
+    });
+  });
+
   it('the end of the connection ends what was asked, and not what was done', async () => {
     const at = await session(script);
     const [asked, done] = [`${271_000 + Math.floor(Math.random() * 999)}.5`, `${161_000 + Math.floor(Math.random() * 999)}.5`];

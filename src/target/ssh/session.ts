@@ -16,7 +16,9 @@ const CONNECT_MS = 10_000;
 /** Until the program answers: keys, login, the shell and its files. */
 const READY_MS = 20_000;
 const STDERR_AT_MOST = 4096;
-const GRACE_MS = 1500;
+/** For the answer to what became of a question that is given up. */
+const GRACE_MS = 4000;
+const LAST_WORDS_MS = 500;
 const CLOSE_MS = 4000;
 
 export interface SessionOptions {
@@ -40,7 +42,11 @@ interface Pending {
   maxBytes: number;
   open: Set<'out' | 'err' | 'status'>;
   pid?: number;
+  between: number[];
   code?: number;
+  /** Both streams have ended, whatever became of the command. */
+  saidAll: Promise<void>;
+  tellSaidAll(): void;
   tellPid(pid: number): void;
   settle(end: SessionEnd): void;
 }
@@ -195,37 +201,49 @@ export class Session {
     return this.#endsAt - Date.now();
   }
 
-  async ask(argv: readonly Name[], limitMs: number, maxBytes: number): Promise<SessionEnd> {
+  /** suspect: it may hang for good, and what it said until then counts. */
+  async ask(argv: readonly Name[], limitMs: number, maxBytes: number, suspect = false): Promise<SessionEnd> {
     if (!isAskable(argv)) {
       return { state: 'not-started', errno: 'EINVAL', out: Buffer.alloc(0), err: '' };
     }
     const id = this.#next;
     this.#next += 1;
     const ended = this.#expect(id, maxBytes);
-    this.#write(questionLine(id, maxBytes + 1, argv));
+    this.#write(questionLine(id, maxBytes + 1, argv, suspect));
     const timer = new AbortController();
     const first = await Promise.race([ended, sleep(limitMs, 'limit' as const, { signal: timer.signal }).catch(() => 'limit' as const)]);
     timer.abort();
-    return first === 'limit' ? this.#giveUp(id, ended) : first;
+    return first === 'limit' ? this.#giveUp(id, ended, limitMs) : first;
   }
 
   /** It and all it started are killed; who lives on is named. */
-  async #giveUp(id: number, ended: Promise<SessionEnd>): Promise<SessionEnd> {
+  async #giveUp(id: number, ended: Promise<SessionEnd>, limitMs: number): Promise<SessionEnd> {
     const question = this.#pending.get(id);
     const pid = question?.pid;
     if (question === undefined || pid === undefined) {
       this.#pending.delete(id);
-      return { state: 'given-up', ...said(question) };
+      return {
+        state: 'lost',
+        why: `not begun within ${limitMs / 1000} s: the host or the way to it is too busy, or hangs`,
+        ...said(question),
+      };
     }
     const killer = this.#next;
     this.#next += 1;
     const killed = this.#expect(killer, 64 * 1024);
-    this.#write(questionLine(killer, 64 * 1024, ['sh', '-c', END_PROCESS, 'sh', String(pid)]));
+    this.#write(questionLine(killer, 64 * 1024, ['sh', '-c', END_PROCESS, 'sh', String(pid), ...question.between.map(String)]));
     const killing = await Promise.race([killed, sleep(GRACE_MS)]);
     this.#pending.delete(killer);
-    await Promise.race([ended, sleep(100)]);
+    if (killing?.state !== 'exited') {
+      this.#pending.delete(id);
+      const why =
+        this.#gone?.why ?? `no answer within ${limitMs / 1000} s, nor to what was asked after it: the host or the way to it may hang`;
+      return { state: 'lost', why, ...said(question) };
+    }
+    // What it had said is on its way.
+    await Promise.race([ended, question.saidAll, sleep(LAST_WORDS_MS)]);
     this.#pending.delete(id);
-    const { wchan, leaked } = killing === undefined ? {} : familyOf(killing.out.toString('latin1'));
+    const { wchan, leaked } = familyOf(killing.out.toString('latin1'));
     return { state: 'given-up', ...said(question), ...(wchan !== undefined && { wchan }), ...(leaked !== undefined && { leaked }) };
   }
 
@@ -242,8 +260,20 @@ export class Session {
     if (this.#gone !== undefined) {
       return Promise.resolve({ state: 'lost', why: this.#gone.why, out: Buffer.alloc(0), err: '' });
     }
+    const { promise: saidAll, resolve: tellSaidAll } = Promise.withResolvers<void>();
     return new Promise((settle) => {
-      this.#pending.set(id, { out: [], err: [], bytes: 0, maxBytes, open: new Set(['out', 'err', 'status']), tellPid, settle });
+      this.#pending.set(id, {
+        saidAll,
+        tellSaidAll,
+        out: [],
+        err: [],
+        bytes: 0,
+        maxBytes,
+        open: new Set(['out', 'err', 'status']),
+        between: [],
+        tellPid,
+        settle,
+      });
     });
   }
 
@@ -260,6 +290,9 @@ export class Session {
       case 'pid':
         question.pid = frame.pid;
         question.tellPid(frame.pid);
+        return;
+      case 'between':
+        question.between.push(frame.pid);
         return;
       case 'out':
       case 'err':
@@ -279,6 +312,9 @@ export class Session {
         question.code = frame.code;
         question.open.delete('status');
         break;
+    }
+    if (!question.open.has('out') && !question.open.has('err')) {
+      question.tellSaidAll();
     }
     if (question.open.size === 0) {
       this.#pending.delete(frame.id);
