@@ -18,8 +18,6 @@ import { Session, type SessionEnd } from './ssh/session.ts';
 const AGAIN = 3;
 const OPEN_MS = 20_000;
 const SHORT_MS = 5000;
-/** A session that would end itself sooner is replaced before it is asked. */
-const LIFE_LEFT_MS = 60_000;
 const OUTPUT_AT_MOST = 64 * 1024;
 const LOOK_EVERY_MS = 2000;
 
@@ -77,7 +75,7 @@ export class SshTarget extends HostTarget {
       this.#session ??= this.#connect(until);
       const opening = this.#session;
       const session = await opening;
-      const worn = session instanceof Session && session.gone === undefined && session.isIdle && session.lifeLeftMs < LIFE_LEFT_MS;
+      const worn = session instanceof Session && session.gone === undefined && session.isIdle && session.isWorn;
       if (!(session instanceof Session) || (session.gone === undefined && !worn)) {
         return session;
       }

@@ -58,7 +58,7 @@ export class Session {
   readonly #nonce = randomBytes(12).toString('hex');
   readonly #reader: FrameReader;
   readonly #pending = new Map<number, Pending>();
-  readonly #endsAt: number;
+  readonly #wornAt: number;
   #next = 1;
   #said = '';
   #isReady = false;
@@ -88,7 +88,7 @@ export class Session {
   }
 
   private constructor({ destination, searchPath, lifeMs }: SessionOptions, until: number) {
-    this.#endsAt = Date.now() + lifeMs;
+    this.#wornAt = Date.now() + lifeMs * 0.8;
     const connectS = Math.max(1, Math.ceil(Math.min(CONNECT_MS, until - Date.now()) / 1000));
     // A session of its own: no terminal on which it could ask.
     this.#ssh = spawn('ssh', sshArguments(destination, connectS), {
@@ -196,9 +196,9 @@ export class Session {
     return this.#pending.size === 0;
   }
 
-  /** Milliseconds until the other end ends itself. */
-  get lifeLeftMs(): number {
-    return this.#endsAt - Date.now();
+  /** So near to the time when the other end ends itself that another session had better be asked. */
+  get isWorn(): boolean {
+    return Date.now() > this.#wornAt;
   }
 
   /** suspect: it may hang for good, and what it said until then counts. */
