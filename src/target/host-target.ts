@@ -9,7 +9,6 @@ import type { ChildEnd } from './child.ts';
 import type { LeftBehindMemory } from './left-behind.ts';
 import { probeKey } from './probe-key.ts';
 
-export const DEFAULT_LIMIT = 5000;
 export const READ_AT_MOST = 1024 * 1024;
 const SLOTS = 8;
 const BYTES_AT_MOST = 64 * 1024 * 1024;
@@ -30,6 +29,8 @@ export abstract class HostTarget implements Target {
   readonly #suspectSlots = pLimit(SLOTS);
 
   protected abstract readonly memory: LeftBehindMemory;
+  /** Where a question says nothing else, in milliseconds. */
+  protected readonly usualLimitMs: number = 5000;
   /** Starts a command; settles soon after the limit. */
   protected abstract start(argv: readonly Name[], limitMs: number, maxBytes: number, suspect: boolean): Promise<Ended>;
   protected abstract inventory(topic: 'os' | 'system', limitMs: number): Promise<Outcome>;
@@ -51,7 +52,7 @@ export abstract class HostTarget implements Target {
   }
 
   protected async run(probe: Probe & { kind: 'run' }, until: number): Promise<Outcome> {
-    const limitMs = probe.limitMs ?? DEFAULT_LIMIT;
+    const limitMs = probe.limitMs ?? this.usualLimitMs;
     const key = probeKey(probe);
     const before = await this.memory.find(key);
     if (before !== undefined) {
@@ -106,7 +107,7 @@ export abstract class HostTarget implements Target {
         return 'state' in repairs ? repairs : asJson(repairs);
       }
       case 'inventory':
-        return this.inventory(probe.topic, Math.min(probe.limitMs ?? DEFAULT_LIMIT, until - Date.now()));
+        return this.inventory(probe.topic, Math.min(probe.limitMs ?? this.usualLimitMs, until - Date.now()));
       case 'read':
         return this.read(probe, until);
     }
@@ -119,6 +120,11 @@ export abstract class HostTarget implements Target {
     const said = await this.run({ kind: 'run', argv: ['head', '-c', String(maxBytes), '--', path], ...given }, until);
     return said.state === 'ok' && said.code !== 0 ? failedHead(showName(path), said.err) : said;
   }
+}
+
+/** What the kernel answers by itself: not a command line, which waits for its process, and nothing that leads out of these trees. */
+export function isKernelFile(path: string): boolean {
+  return /^\/(proc|sys)\//.test(path) && !/\/(\.\.|cmdline|root|cwd|exe|fd|map_files)(\/|$)/.test(path);
 }
 
 export function asJson(value: unknown): Outcome {
@@ -144,7 +150,7 @@ function notStarted(what: string, errno: string): Outcome {
 }
 
 /** head: cannot open '/etc/nonesuch' for reading: No such file or directory */
-function failedHead(what: string, err: string): Outcome {
+export function failedHead(what: string, err: string): Outcome {
   switch (errnoAtEnd(err)) {
     case ERRNO.ENOENT:
     case ERRNO.ENOTDIR:

@@ -6,7 +6,7 @@ import type { Acted, Child, Probe, ResolvedAction } from '../check/types.ts';
 import type { InterruptedRepair } from '../facts/interrupted.ts';
 import { type Name, showName, toByteString, toBytes } from '../names.ts';
 import { askChild, childEnvironment, childOf, viaXargs } from './child.ts';
-import { asJson, type Ended, HostTarget, type Outcome, READ_AT_MOST } from './host-target.ts';
+import { asJson, type Ended, HostTarget, isKernelFile, type Outcome, READ_AT_MOST } from './host-target.ts';
 import { HERE, LeftBehindMemory, leftBehindFile } from './left-behind.ts';
 import { type OwnState, ownInterrupted, stateDirOf } from './own-journal.ts';
 import { safeSearchPath } from './own-paths.ts';
@@ -94,11 +94,6 @@ export class LocalTarget extends HostTarget {
       closeSync(output);
     }
   }
-}
-
-/** What the kernel answers by itself: not a command line, which waits for its process, and nothing that leads out of these trees. */
-function isKernelFile(path: string): boolean {
-  return /^\/(proc|sys)\//.test(path) && !/\/(\.\.|cmdline|root|cwd|exe|fd|map_files)(\/|$)/.test(path);
 }
 
 function failedRead(what: string, error: NodeJS.ErrnoException): Outcome {

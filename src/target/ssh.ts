@@ -1,23 +1,26 @@
 /** Another host, over the system's own ssh: nothing is installed there, and one connection carries all. */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Acted, Child, Reached, ResolvedAction, Unreached } from '../check/types.ts';
+import type { Acted, Child, Probe, Reached, ResolvedAction, Unreached } from '../check/types.ts';
 import type { InterruptedRepair } from '../facts/interrupted.ts';
 import { parseStat } from '../facts/process.ts';
 import { actTag } from '../journal/act-tag.ts';
-import { type Name, showName } from '../names.ts';
-import { asJson, type Ended, HostTarget, type Outcome } from './host-target.ts';
+import { type Name, showName, toByteString } from '../names.ts';
+import { asJson, type Ended, HostTarget, isKernelFile, type Outcome, READ_AT_MOST } from './host-target.ts';
 import { LeftBehindMemory, type Liveness, leftBehindFile } from './left-behind.ts';
 import { type OwnState, ownInterrupted, stateDirOf } from './own-journal.ts';
 import { safeSearchPath } from './own-paths.ts';
 import { ACT, FETCH, LOOK } from './ssh/act.ts';
+import { bulkRead, disguised, parseBulk } from './ssh/bulk-read.ts';
 import { type Destination, parseDestination } from './ssh/destination.ts';
 import { Session, type SessionEnd } from './ssh/session.ts';
 
 /** A connection that breaks is made again so often. */
 const AGAIN = 3;
 const OPEN_MS = 20_000;
-const SHORT_MS = 5000;
+const SHORT_MS = 10_000;
+/** The way, and a host that may be busy with others who ask it. */
+const USUAL_LIMIT_MS = 15_000;
 const OUTPUT_AT_MOST = 64 * 1024;
 const LOOK_EVERY_MS = 2000;
 
@@ -37,6 +40,8 @@ export class SshTarget extends HostTarget {
   readonly #options: SshOptions;
   readonly #destination: Destination;
   readonly #searchPath = safeSearchPath(process.env['PATH']);
+  protected override readonly usualLimitMs = USUAL_LIMIT_MS;
+  #toRead: { probe: Probe & { kind: 'read' }; until: number; tell(outcome: Outcome): void }[] = [];
   #session: Promise<Session | Unreached> | undefined;
   #broken = 0;
   #lost: string | undefined;
@@ -106,6 +111,34 @@ export class SshTarget extends HostTarget {
   async #put(argv: readonly Name[], limitMs: number, maxBytes: number, suspect = false): Promise<SessionEnd | Unreached> {
     const session = await this.#open(Date.now() + OPEN_MS);
     return session instanceof Session ? session.ask(argv, limitMs, maxBytes, suspect) : session;
+  }
+
+  /** Those that are asked for at the same time are read by one command. */
+  protected override read(probe: Probe & { kind: 'read' }, until: number): Promise<Outcome> {
+    if (!isKernelFile(toByteString(probe.path)) || probe.limitMs !== undefined) {
+      return super.read(probe, until);
+    }
+    if (this.#toRead.length === 0) {
+      setTimeout(() => void this.#readAll(), 0);
+    }
+    return new Promise((tell) => {
+      this.#toRead.push({ probe, until, tell });
+    });
+  }
+
+  async #readAll(): Promise<void> {
+    const waiting = this.#toRead;
+    this.#toRead = [];
+    for (const [maxBytes, reads] of Map.groupBy(waiting, ({ probe }) => probe.maxBytes ?? READ_AT_MOST)) {
+      const paths = reads.map(({ probe }) => probe.path);
+      const names = paths.map((path) => disguised(path));
+      const until = Math.max(...reads.map((read) => read.until));
+      const said = await this.run({ kind: 'run', argv: bulkRead(names, maxBytes) }, until);
+      const outcomes = said.state === 'ok' ? parseBulk(paths, names, Buffer.from(said.out), said.err) : paths.map(() => said);
+      reads.forEach(({ tell }, index) => {
+        tell(outcomes[index] as Outcome);
+      });
+    }
   }
 
   protected override async start(argv: readonly Name[], limitMs: number, maxBytes: number, suspect: boolean): Promise<Ended> {
