@@ -54,7 +54,8 @@ export default class Check extends Command {
     const started = Date.now();
     const hardware = outputs.some(({ format }) => format === 'pretty');
     const tally = new Tally();
-    const ask = (listen: Listener) => inspectAll(targets, entries, { deadlineMs, listen: tally.beside(listen), hardware, costly });
+    const ask = (listen: Listener) =>
+      inspectAll(targets, entries, { until: started + deadlineMs, listen: tally.beside(listen), hardware, costly });
     const whom = targets.length === 1 ? targets[0]?.name : `${targets.length} hosts`;
     const results = await (flags.quiet ? ask(() => {}) : showWhile(`Asking ${whom}`, process.stderr, ask));
     const run = toRun(invocation.version, newRunId(), started, results);

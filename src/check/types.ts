@@ -64,6 +64,8 @@ export interface Target {
   act?(action: ResolvedAction, log: string, started: (child: Child) => void): Promise<Acted>;
   /** How it can be reached again; absent: it is this host. */
   readonly reached?: Reached;
+  /** Takes over what an act of an earlier run has printed there, and removes it. `log`: as it was given to that act. */
+  collect?(log: string): Promise<unknown>;
   /** Why nothing can be asked or done there any more. */
   lost?(): string | undefined;
   /** Where, on a target that is not this host, copies are put and directories for them made. */

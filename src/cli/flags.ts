@@ -43,7 +43,7 @@ const sudoFlag = {
 
 export const hostFlag = { host: Flags.string({ ...HOST, exclusive: ['from'] }), ...sudoFlag };
 
-export const hostsFlag = { host: Flags.string({ ...HOST, exclusive: ['from'], multiple: true }), ...sudoFlag };
+export const hostsFlag = { host: Flags.string({ ...HOST, exclusive: ['from'], multiple: true, multipleNonGreedy: true }), ...sudoFlag };
 
 /** The deadline in milliseconds: the flag's, else the configured one. */
 export function deadlineOf(flag: string | undefined, configuredMs: number): number {

@@ -101,11 +101,21 @@ function* parentOf(tag: string): Asking<Child | undefined> {
   return found === undefined ? undefined : { pid: found.pid, startTime: found.startTime };
 }
 
+/** Of acts whose end was never told. */
+async function collectOutput(repair: Journaled, { target, stateDir }: Doing): Promise<void> {
+  for (const { of, step } of repair.deeds.filter(({ ended }) => ended === undefined)) {
+    await target.collect?.(logOf(stateDir, { run: repair.run, plan: repair.plan }, step, of));
+  }
+}
+
 /** Waits until nothing of it runs any more, no longer than one round of asking. Returns what still runs then. */
 export async function waitForEnd(repair: Journaled, boot: string | null, doing: Doing): Promise<Child | undefined> {
   const until = Date.now() + doing.roundMs;
   for (;;) {
     const child = await stillRunning(repair, boot, doing);
+    if (child === undefined) {
+      await collectOutput(repair, doing);
+    }
     if (child === undefined || Date.now() >= until) {
       return child;
     }

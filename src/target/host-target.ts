@@ -31,8 +31,13 @@ export abstract class HostTarget implements Target {
   protected abstract readonly memory: LeftBehindMemory;
   /** Where a question says nothing else, in milliseconds. */
   protected readonly usualLimitMs: number = 5000;
-  /** Starts a command; settles soon after the limit. */
-  protected abstract start(argv: readonly Name[], limitMs: number, maxBytes: number, suspect: boolean): Promise<Ended>;
+  /** Starts a command; settles soon after the limit. mustEnd: the limit is the deadline of the run. */
+  protected abstract start(
+    argv: readonly Name[],
+    limitMs: number,
+    maxBytes: number,
+    how: { suspect: boolean; mustEnd: boolean },
+  ): Promise<Ended>;
   protected abstract inventory(topic: 'os' | 'system', limitMs: number): Promise<Outcome>;
   /** Repairs of ours that were begun on this host and never ended. */
   protected abstract interrupted(): Promise<readonly InterruptedRepair[] | Outcome>;
@@ -68,7 +73,11 @@ export abstract class HostTarget implements Target {
     }
     const started = Date.now();
     const time = Math.min(limitMs, until - started);
-    const end = await this.start(probe.argv, time, BYTES_AT_MOST, probe.suspect === true);
+    if (time <= 0) {
+      return { state: 'cut', why: 'the deadline of the run had passed' };
+    }
+    const how = { suspect: probe.suspect === true, mustEnd: time < limitMs };
+    const end = await this.start(probe.argv, time, BYTES_AT_MOST, how);
     switch (end.state) {
       case 'exited':
         return absentThroughWrapper(probe, end.code, end.err) ?? { state: 'ok', code: end.code, out: end.out, err: end.err };

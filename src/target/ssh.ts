@@ -21,6 +21,8 @@ const OPEN_MS = 20_000;
 const SHORT_MS = 10_000;
 /** The way, and a host that may be busy with others who ask it. */
 const USUAL_LIMIT_MS = 15_000;
+/** After the deadline of a run, for what became of its last questions. */
+const LAST_GRACE_MS = 1000;
 const OUTPUT_AT_MOST = 64 * 1024;
 const LOOK_EVERY_MS = 2000;
 
@@ -108,9 +110,14 @@ export class SshTarget extends HostTarget {
     return refusal;
   }
 
-  async #put(argv: readonly Name[], limitMs: number, maxBytes: number, suspect = false): Promise<SessionEnd | Unreached> {
+  async #put(
+    argv: readonly Name[],
+    limitMs: number,
+    maxBytes: number,
+    how: { suspect?: boolean; graceMs?: number } = {},
+  ): Promise<SessionEnd | Unreached> {
     const session = await this.#open(Date.now() + OPEN_MS);
-    return session instanceof Session ? session.ask(argv, limitMs, maxBytes, suspect) : session;
+    return session instanceof Session ? session.ask(argv, limitMs, maxBytes, how) : session;
   }
 
   /** Those that are asked for at the same time are read by one command. */
@@ -141,8 +148,13 @@ export class SshTarget extends HostTarget {
     }
   }
 
-  protected override async start(argv: readonly Name[], limitMs: number, maxBytes: number, suspect: boolean): Promise<Ended> {
-    const end = await this.#put(argv, limitMs, maxBytes, suspect);
+  protected override async start(
+    argv: readonly Name[],
+    limitMs: number,
+    maxBytes: number,
+    { suspect, mustEnd }: { suspect: boolean; mustEnd: boolean },
+  ): Promise<Ended> {
+    const end = await this.#put(argv, limitMs, maxBytes, { suspect, ...(mustEnd && { graceMs: LAST_GRACE_MS }) });
     switch (end.state) {
       case 'lost':
         return { state: 'no-answer', outcome: { state: 'unreachable', why: end.why } };
@@ -217,13 +229,21 @@ export class SshTarget extends HostTarget {
       return { ok: false, code: -1, running: true, why };
     }
     const code = end.state === 'exited' ? end.code : -1;
-    const fetched = await session.ask(['sh', '-c', FETCH, tag], SHORT_MS, OUTPUT_AT_MOST);
-    if (fetched.state === 'exited' && fetched.code === 0) {
-      writeFileSync(log, fetched.out, { mode: 0o600 });
-    }
-    const unkept = fetched.state === 'exited' && fetched.code === 3;
+    const unkept = (await this.collect(log)) === 'nothing';
     const why = unkept ? `no directory of ${this.name} takes its output: nothing was done` : ended(code, showName(words[0] as Name));
     return { ok: code === 0 && !unkept, code, ...(why !== undefined && { why }) };
+  }
+
+  async collect(log: string): Promise<'kept' | 'nothing' | 'unknown'> {
+    const fetched = await this.#put(['sh', '-c', FETCH, actTag(log)], SHORT_MS, OUTPUT_AT_MOST);
+    if (fetched.state !== 'exited' || (fetched.code !== 0 && fetched.code !== 3)) {
+      return 'unknown';
+    }
+    if (fetched.code === 3) {
+      return 'nothing';
+    }
+    writeFileSync(log, fetched.out, { mode: 0o600 });
+    return 'kept';
   }
 
   async #tell(pid: number, started: (child: Child) => void): Promise<void> {

@@ -27,6 +27,9 @@ describe('refusalOf', () => {
     [CHANGED, 'denied', 'has CHANGED'],
     ['root@127.0.0.1: Permission denied (publickey,password).\n', 'denied', 'no key of ours is accepted'],
     ['/root/.ssh/config: line 3: Bad configuration option: foo\n', 'unreachable', 'the ssh configuration is wrong'],
+    [`${CHANGED}root@h: Permission denied (publickey).\n`, 'denied', 'permission denied'],
+    ['Connection refused\nroot@h: Permission denied (publickey).\n', 'denied', 'permission denied'],
+    ['kex_exchange_identification: No SSH version received in first 1024 lines from server\n', 'unreachable', 'no SSH server'],
     ['Banner of the bank: no trespassing\nroot@h: Permission denied (publickey).\n', 'denied', 'permission denied'],
     [
       'ssh: connect to host jump port 22: Connection refused\nkex_exchange_identification: Connection closed by remote host\n',
@@ -52,7 +55,9 @@ describe('refusalOf', () => {
       state: 'denied',
       why: 'there is no shell for us, but: This account is \\e[31mnot available.',
     });
-    expect(refusalOf('', '').why).toBe('there is no shell for us: the connection was closed without a word');
+    expect(refusalOf('', '', 0).why).toBe('there is no shell for us: the connection was closed without a word');
+    expect(refusalOf('some new way to fail\n', '').why).toBe('ssh says: some new way to fail');
+    expect(refusalOf('no entry\n', '', 1).why).toBe('there is no shell for us, but: no entry');
     expect(endlessNoise('y\ny\n').why).toBe('there is no shell for us, but output without end: y');
   });
 });

@@ -8,15 +8,12 @@ export interface Refusal {
   dropped?: true;
 }
 
-// In order: a line that says more stands before the one that follows from it.
+const CHANGED = /REMOTE HOST IDENTIFICATION HAS CHANGED/;
+const HAS_CHANGED = 'its host key has CHANGED: either it was installed anew, or somebody else answers in its place; nothing was asked';
+
 const KNOWN: readonly [RegExp, Refusal['state'], string][] = [
   [
-    /REMOTE HOST IDENTIFICATION HAS CHANGED/,
-    'denied',
-    'its host key has CHANGED: either it was installed anew, or somebody else answers in its place; nothing was asked',
-  ],
-  [
-    /^Host key verification failed|^No \S+ host key is known for/m,
+    /^Host key verification failed|^No \S+ host key is known for/,
     'denied',
     'its host key is unknown here: connect once by hand and compare it',
   ],
@@ -31,7 +28,7 @@ const KNOWN: readonly [RegExp, Refusal['state'], string][] = [
   [/Connection timed out during banner exchange/, 'unreachable', 'something accepts connections there and does not answer'],
   [/Connection timed out|^Connection to .* timed out|^Timeout, server .* not responding/m, 'unreachable', 'no answer'],
   [
-    /banner line too long|Bad packet length|Protocol major versions differ|Invalid SSH identification|padding error|message authentication code incorrect/,
+    /banner line too long|No SSH version received|Bad packet length|Protocol major versions differ|Invalid SSH identification|padding error|message authentication code incorrect/,
     'unreachable',
     'what answers there is no SSH server',
   ],
@@ -44,19 +41,24 @@ const KNOWN: readonly [RegExp, Refusal['state'], string][] = [
 
 const DROPPED = /kex_exchange_identification: (Connection closed|read: Connection reset)|Connection reset by peer|Connection closed by/;
 
-/** `noise`: what stood on its standard output in place of our program. */
-export function refusalOf(said: string, noise: string): Refusal {
-  for (const [pattern, state, meaning] of KNOWN) {
-    const line = said.split('\n').find((each) => pattern.test(each));
-    if (line !== undefined) {
-      return { state, why: `${meaning} (${quote(line)})` };
+/** `noise`: what stood on its standard output in place of our program. `code`: 255 where ssh itself failed. */
+export function refusalOf(said: string, noise: string, code: number | null = 255): Refusal {
+  // From the end: what stands before it may be a greeting of the server, which can be any text.
+  for (const line of said.split('\n').toReversed()) {
+    const [, state, meaning] = KNOWN.find(([pattern]) => pattern.test(line)) ?? [];
+    if (state !== undefined) {
+      const changed = line.startsWith('Host key verification failed') && CHANGED.test(said);
+      return { state, why: `${changed ? HAS_CHANGED : meaning} (${quote(line)})` };
     }
   }
   const dropped = said.split('\n').find((each) => DROPPED.test(each));
   if (dropped !== undefined) {
     return { state: 'unreachable', why: `the connection was closed before anything was said (${quote(dropped)})`, dropped: true };
   }
-  return noShell(said, noise);
+  const last = said.trim().split('\n').at(-1) ?? '';
+  return noise.trim() === '' && code === 255 && last !== ''
+    ? { state: 'unreachable', why: `ssh says: ${quote(last)}` }
+    : noShell(said, noise);
 }
 
 /** The login went well, or so it seems, but no shell of ours was started. */

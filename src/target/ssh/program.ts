@@ -74,6 +74,10 @@ export function actLine(id: number, argv: readonly Name[]): string {
   return `{ a ${id} ${argv.map(quoted).join(' ')}; }\n`;
 }
 
+export function killLine(pid: number): string {
+  return `{ k KILL ${pid}; }\n`;
+}
+
 export const BECOME_ROOT = '{ u; }\n';
 export const LEAVE = '{ b; }\n';
 

@@ -109,12 +109,12 @@ describe.each(SHELLS)('with %s', (shell) => {
     const word = `${415_000 + Math.floor(Math.random() * 999)}.5`;
     // What a child in D state is to us: it holds the pipes, and no signal of ours reaches it.
     const holder = `setsid sleep ${word} & printf 'a\\0b'; echo c >&2; sleep ${word}`;
-    const end = await at.ask(['sh', '-c', holder], 500, 100, true);
+    const end = await at.ask(['sh', '-c', holder], 500, 100, { suspect: true });
     expect(end).toMatchObject({ state: 'given-up', out: Buffer.from('a\0b'), err: 'c\n' });
     for (const pid of processesWith(word)) {
       process.kill(pid, 'SIGKILL');
     }
-    expect(await at.ask(['sh', '-c', 'printf x; printf y >&2; exit 3'], 5000, 100, true)).toMatchObject({
+    expect(await at.ask(['sh', '-c', 'printf x; printf y >&2; exit 3'], 5000, 100, { suspect: true })).toMatchObject({
       state: 'exited',
       code: 3,
       out: Buffer.from('x'),

@@ -9,17 +9,22 @@ import type { ChildEnd } from '../child.ts';
 import { type Destination, sshArguments } from './destination.ts';
 import { endlessNoise, lossOf, type Refusal, refusalOf } from './failures.ts';
 import { type Frame, FrameReader, parseReady, type Ready } from './frames.ts';
-import { actLine, BECOME_ROOT, END_PROCESS, isAskable, LEAVE, program, questionLine } from './program.ts';
+import { actLine, BECOME_ROOT, END_PROCESS, isAskable, killLine, LEAVE, program, questionLine } from './program.ts';
 
 /** TCP and the first line of the server. */
 const CONNECT_MS = 10_000;
 /** Until the program answers: keys, login, the shell and its files. */
 const READY_MS = 20_000;
 const STDERR_AT_MOST = 4096;
+/** More than this of complaints, or of answers that nobody has taken yet, is no host's. */
+const COMPLAINTS_AT_MOST = 1024 * 1024;
+const HELD_AT_MOST = 96 * 1024 * 1024;
+/** Of a buffer, beside its bytes. */
+const FRAME_COSTS = 128;
 /** For the answer to what became of a question that is given up. */
 const GRACE_MS = 4000;
-const LAST_WORDS_MS = 500;
-const CLOSE_MS = 4000;
+/** What was begun is stopped there all the same when the connection ends. */
+const CLOSE_MS = 1000;
 
 export interface SessionOptions {
   destination: Destination;
@@ -43,6 +48,7 @@ interface Pending {
   open: Set<'out' | 'err' | 'status'>;
   pid?: number;
   between: number[];
+  isGivenUp?: true;
   code?: number;
   /** Both streams have ended, whatever became of the command. */
   saidAll: Promise<void>;
@@ -61,6 +67,11 @@ export class Session {
   readonly #wornAt: number;
   #next = 1;
   #said = '';
+  #complaints = 0;
+  /** Bytes of answers that are not complete. */
+  #held = 0;
+  /** Something was given up: it may hold the other end. */
+  #hasLeft = false;
   #isReady = false;
   #gone: Refusal | undefined;
   #marker: (words: string[]) => void = () => {};
@@ -93,12 +104,16 @@ export class Session {
     // A session of its own: no terminal on which it could ask.
     this.#ssh = spawn('ssh', sshArguments(destination, connectS), {
       cwd: '/',
-      env: { ...process.env, PATH: searchPath, LC_ALL: 'C' },
+      // A jump host's ssh knows nothing of our options: this keeps it from asking in a window.
+      env: { ...process.env, PATH: searchPath, LC_ALL: 'C', SSH_ASKPASS_REQUIRE: 'never' },
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#reader = new FrameReader(this.#nonce, {
-      marker: (words) => this.#marker(words),
+      marker: (words) => {
+        this.#isReady = true;
+        this.#marker(words);
+      },
       frame: (frame) => this.#frame(frame),
       broken: (what) =>
         this.#end(
@@ -112,6 +127,10 @@ export class Session {
     this.#ssh.stderr
       ?.on('data', (chunk: Buffer) => {
         this.#said = (this.#said + chunk.toString('latin1')).slice(-STDERR_AT_MOST);
+        this.#complaints += chunk.length;
+        if (this.#complaints > COMPLAINTS_AT_MOST) {
+          this.#end({ state: 'unreachable', why: 'it complains without end' });
+        }
       })
       .on('error', () => {});
   }
@@ -128,7 +147,7 @@ export class Session {
         why: error.code === 'ENOENT' ? 'there is no ssh here: install the OpenSSH client' : `ssh could not be started: ${error.code}`,
       }),
     );
-    this.#ssh.once('close', () => this.#end(this.#isReady ? lossOf(this.#said) : refusalOf(this.#said, this.#reader.noise)));
+    this.#ssh.once('close', (code) => this.#end(this.#isReady ? lossOf(this.#said) : refusalOf(this.#said, this.#reader.noise, code)));
     const given = until - Date.now();
     const late = sleep(given, undefined, { signal: timer.signal }).then(
       (): Refusal => ({
@@ -147,7 +166,6 @@ export class Session {
       if (ready.encoding === 'none') {
         return { state: 'denied', why: 'the host lacks the tools to answer in: head, and base64 or od' };
       }
-      this.#isReady = true;
       this.uid = ready.uid;
       return ready.uid === 0 || !sudo ? undefined : await this.#becomeRoot(life, gone, late);
     } finally {
@@ -201,8 +219,8 @@ export class Session {
     return Date.now() > this.#wornAt;
   }
 
-  /** suspect: it may hang for good, and what it said until then counts. */
-  async ask(argv: readonly Name[], limitMs: number, maxBytes: number, suspect = false): Promise<SessionEnd> {
+  /** suspect: it may hang for good, and what it said until then counts. graceMs: for what became of it after its limit. */
+  async ask(argv: readonly Name[], limitMs: number, maxBytes: number, { suspect = false, graceMs = GRACE_MS } = {}): Promise<SessionEnd> {
     if (!isAskable(argv)) {
       return { state: 'not-started', errno: 'EINVAL', out: Buffer.alloc(0), err: '' };
     }
@@ -213,36 +231,35 @@ export class Session {
     const timer = new AbortController();
     const first = await Promise.race([ended, sleep(limitMs, 'limit' as const, { signal: timer.signal }).catch(() => 'limit' as const)]);
     timer.abort();
-    return first === 'limit' ? this.#giveUp(id, ended, limitMs) : first;
+    return first === 'limit' ? this.#giveUp(id, ended, limitMs, graceMs) : first;
   }
 
   /** It and all it started are killed; who lives on is named. */
-  async #giveUp(id: number, ended: Promise<SessionEnd>, limitMs: number): Promise<SessionEnd> {
-    const question = this.#pending.get(id);
-    const pid = question?.pid;
-    if (question === undefined || pid === undefined) {
-      this.#pending.delete(id);
-      return {
-        state: 'lost',
-        why: `not begun within ${limitMs / 1000} s: the host or the way to it is too busy, or hangs`,
-        ...said(question),
-      };
+  async #giveUp(id: number, ended: Promise<SessionEnd>, limitMs: number, graceMs: number): Promise<SessionEnd> {
+    this.#hasLeft = true;
+    const question = this.#pending.get(id) as Pending;
+    const { pid } = question;
+    if (pid === undefined) {
+      this.#drop(id);
+      const why = `not begun within ${limitMs / 1000} s: the host or the way to it is too busy, or hangs`;
+      return { state: 'lost', why, ...said(question) };
     }
+    question.isGivenUp = true;
     const killer = this.#next;
     this.#next += 1;
     const killed = this.#expect(killer, 64 * 1024);
     this.#write(questionLine(killer, 64 * 1024, ['sh', '-c', END_PROCESS, 'sh', String(pid), ...question.between.map(String)]));
-    const killing = await Promise.race([killed, sleep(GRACE_MS)]);
-    this.#pending.delete(killer);
-    if (killing?.state !== 'exited') {
-      this.#pending.delete(id);
-      const why =
-        this.#gone?.why ?? `no answer within ${limitMs / 1000} s, nor to what was asked after it: the host or the way to it may hang`;
-      return { state: 'lost', why, ...said(question) };
+    const killing = await Promise.race([killed, sleep(graceMs)]);
+    this.#drop(killer);
+    if (killing?.state === 'exited') {
+      // What it had said is on its way.
+      await Promise.race([ended, question.saidAll, sleep(graceMs)]);
     }
-    // What it had said is on its way.
-    await Promise.race([ended, question.saidAll, sleep(LAST_WORDS_MS)]);
-    this.#pending.delete(id);
+    this.#drop(id);
+    if (killing?.state !== 'exited') {
+      const late = `no answer within ${limitMs / 1000} s, nor to what was asked after it: the host or the way to it may hang`;
+      return { state: 'lost', why: this.#gone?.why ?? late, ...said(question) };
+    }
     const { wchan, leaked } = familyOf(killing.out.toString('latin1'));
     return { state: 'given-up', ...said(question), ...(wchan !== undefined && { wchan }), ...(leaked !== undefined && { leaked }) };
   }
@@ -279,47 +296,65 @@ export class Session {
 
   #frame(frame: Frame): void {
     const question = this.#pending.get(frame.id);
-    if (question === undefined) {
-      // Of one that was given up.
-      if (frame.id >= this.#next) {
-        this.#end({ state: 'unreachable', why: 'it answered what was not asked' });
+    if (question !== undefined) {
+      if (!this.#take(question, frame)) {
+        this.#end({ state: 'unreachable', why: 'it sent more than was asked for' });
       }
-      return;
+    } else if (frame.id >= this.#next) {
+      this.#end({ state: 'unreachable', why: 'it answered what was not asked' });
+    } else if (frame.is === 'pid' || frame.is === 'between') {
+      // Of one that was given up before it began.
+      this.#write(killLine(frame.pid));
     }
+  }
+
+  /** False for what cannot belong to the answer. */
+  #take(question: Pending, frame: Frame): boolean {
     switch (frame.is) {
-      case 'pid':
+      case 'pid': {
+        const isFirst = question.pid === undefined;
         question.pid = frame.pid;
         question.tellPid(frame.pid);
-        return;
+        return isFirst;
+      }
       case 'between':
         question.between.push(frame.pid);
-        return;
+        if (question.isGivenUp) {
+          this.#write(killLine(frame.pid));
+        }
+        return question.between.length <= 2;
       case 'out':
       case 'err':
         question[frame.is].push(frame.data);
-        question.bytes += frame.data.length;
-        if (question.bytes > 2 * question.maxBytes + 2) {
-          this.#end({ state: 'unreachable', why: 'it sent more than was asked for' });
-        }
-        return;
-      case 'out-end':
-        question.open.delete('out');
-        break;
-      case 'err-end':
-        question.open.delete('err');
-        break;
+        question.bytes += frame.data.length + FRAME_COSTS;
+        this.#held += frame.data.length + FRAME_COSTS;
+        return this.#held <= HELD_AT_MOST && question.open.has(frame.is);
       case 'status':
         question.code = frame.code;
-        question.open.delete('status');
-        break;
+        return this.#close(question, frame.id, 'status');
+      case 'out-end':
+        return this.#close(question, frame.id, 'out');
+      case 'err-end':
+        return this.#close(question, frame.id, 'err');
     }
+  }
+
+  /** One part of the answer has come to its end. */
+  #close(question: Pending, id: number, part: 'out' | 'err' | 'status'): boolean {
+    const wasOpen = question.open.delete(part);
     if (!question.open.has('out') && !question.open.has('err')) {
       question.tellSaidAll();
     }
     if (question.open.size === 0) {
-      this.#pending.delete(frame.id);
+      this.#drop(id);
       question.settle(endOf(question));
     }
+    return wasOpen;
+  }
+
+  #drop(id: number): void {
+    this.#held -= this.#pending.get(id)?.bytes ?? 0;
+    this.#pending.delete(id);
   }
 
   /** For good: everything that waits is told. */
@@ -342,7 +377,8 @@ export class Session {
       return;
     }
     const ended = new Promise<void>((done) => this.#ssh.once('close', () => done()));
-    if (this.isIdle) {
+    // With something in flight, leaving would wait for it.
+    if (this.isIdle && !this.#hasLeft) {
       this.#write(LEAVE);
     }
     this.#ssh.stdin?.end();
@@ -357,7 +393,15 @@ export class Session {
   }
 
   #kill(): void {
-    this.#ssh.kill('SIGKILL');
+    const { pid } = this.#ssh;
+    if (pid !== undefined && this.#ssh.exitCode === null) {
+      try {
+        // With the ssh to a jump host, which is its child.
+        process.kill(-pid, 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+    }
     this.#ssh.unref();
     this.#ssh.stdout?.destroy();
     this.#ssh.stderr?.destroy();
