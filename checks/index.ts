@@ -33,6 +33,7 @@ export const checks: readonly CheckIndexEntry[] = [
       'overlay-layer-missing': '{subject}: this overlay has lost a layer, {layer}',
       'device-gone': '{subject}: the disk behind it is gone: {node}',
       'device-vanished-under-fs': '{subject}: {node} below it no longer leads to a disk; reads and writes fail',
+      'device-suspended': '{subject}: {node} below it is suspended; whoever writes, or reads past the cache, waits for ever',
       'fs-shutdown-xfs': '{subject}: this XFS has shut itself down; every access fails',
       'fs-shutdown-ext4': '{subject}: this ext4 has stopped itself; every write fails',
       'bind-source-deleted': '{subject}: a bind mount of something that has been deleted',

@@ -13,6 +13,7 @@ const BYTES_OF_CASES_AT_MOST = 3_000_000;
 const LATER: Readonly<Record<string, string>> = {
   'device-gone': 'needs the lab',
   'device-vanished-under-fs': 'needs the lab',
+  'device-suspended': 'needs the lab',
   'nfs-stale': 'needs the lab',
   'nfs-server-gone': 'needs the lab',
   'cifs-gone': 'needs the lab',

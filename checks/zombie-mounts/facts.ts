@@ -13,6 +13,7 @@ import { type Mount, mountTable } from '../../src/facts/mountinfo.ts';
 import { self } from '../../src/facts/process.ts';
 import { isDead, type Reach, reach } from '../../src/facts/reach.ts';
 import { space } from '../../src/facts/space.ts';
+import { suspendedMappings } from '../../src/facts/suspended.ts';
 import { swaps } from '../../src/facts/swaps.ts';
 import type { Name } from '../../src/names.ts';
 import { bindSources, deletedBinds } from './binds/facts.ts';
@@ -82,6 +83,7 @@ export const needs = {
   blocks: blockDevices,
   goneDevices,
   lostMappings,
+  suspendedMappings,
   btrfs: btrfsWithoutDisks,
   ext4Stops,
   stoppedElsewhere,

@@ -2,6 +2,7 @@ import type { Subject } from '../../../src/check/types.ts';
 import { type BtrfsMembers, kernelNameOf, onBlocks } from '../../../src/facts/block-devices.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
 import type { Reach } from '../../../src/facts/reach.ts';
+import type { Suspended } from '../../../src/facts/suspended.ts';
 import { showName } from '../../../src/names.ts';
 import {
   dataOf,
@@ -16,14 +17,15 @@ import {
 } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';
 
-export type DeviceFound = MountFound<'device-gone' | 'device-vanished-under-fs'>;
+export type DeviceFound = MountFound<'device-gone' | 'device-vanished-under-fs' | 'device-suspended'>;
 
 /** A cached directory is listed long after its disk has gone: what the mount answers proves nothing here. */
 export function judgeDevice(mount: Mount, _found: Reach, facts: ZombieFacts): Judgement | undefined {
   const gone = facts.goneDevices.gone.get(mount.device);
   const mapping = facts.lostMappings.get(mount.device);
+  const suspended = facts.suspendedMappings.get(mount.device);
   const members = facts.btrfs.lacking.find((each) => isOn(mount, each));
-  if (gone === undefined && mapping === undefined && members === undefined) {
+  if (gone === undefined && mapping === undefined && suspended === undefined && members === undefined) {
     const why = facts.goneDevices.unjudged.get(mount.device);
     return why === undefined ? undefined : { unjudged: why };
   }
@@ -41,10 +43,12 @@ export function judgeDevice(mount: Mount, _found: Reach, facts: ZombieFacts): Ju
   if (gone !== undefined) {
     return { finding: finding('device-gone', `${showName(mount.source)} (${mount.device})`, [gone]) };
   }
-  if (mapping !== undefined) {
-    const node = `/dev/mapper/${mapping.name}`;
+  if (mapping !== undefined || suspended !== undefined) {
+    const [code, { name, evidence }] =
+      mapping !== undefined ? (['device-vanished-under-fs', mapping] as const) : (['device-suspended', suspended as Suspended] as const);
+    const node = `/dev/mapper/${name}`;
     const cause: Subject = { kind: 'device', name: node };
-    return { finding: { ...finding('device-vanished-under-fs', node, [mapping.evidence]), cause } };
+    return { finding: { ...finding(code, node, [evidence]), cause } };
   }
   const { node, evidence, severity } = lackOf(members as BtrfsMembers);
   return { finding: { ...finding('device-gone', node, evidence), severity, confidence: 'high' } };

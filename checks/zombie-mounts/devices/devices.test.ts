@@ -15,6 +15,7 @@ function world(table: string, more: Partial<ZombieFacts> = {}): ZombieFacts {
     table: { seen, mounts, visible: visibleMounts(mounts) },
     goneDevices: { gone: new Map(), unjudged: new Map() },
     lostMappings: new Map(),
+    suspendedMappings: new Map(),
     btrfs: { lacking: [] },
     blocks: { seen, names: new Map() },
     loops: { loops: [], unjudged: [] },
@@ -97,6 +98,23 @@ describe('device-gone', () => {
     expect(devices.plan(finding as Finding<DeviceFound>, facts)).toEqual({
       refused: 'bring /dev/sdd back; then look with: btrfs filesystem show 0e0f',
     });
+  });
+});
+
+describe('device-suspended', () => {
+  it('names the volume as its cause, and who may be at work', () => {
+    const evidence = { ...seen, excerpt: '1, and 3 s later 1' };
+    const facts = world('5 1 253:0 / /data rw - xfs /dev/mapper/vg-data rw\n', {
+      suspendedMappings: new Map([['253:0', { name: 'vg-data', evidence }]]),
+    });
+    expect(judge(facts)).toMatchObject([
+      {
+        code: 'device-suspended',
+        severity: 'critical',
+        cause: { kind: 'device', name: '/dev/mapper/vg-data' },
+        refused: expect.stringMatching(/snapshot, pvmove.*dmsetup resume vg-data$/),
+      },
+    ]);
   });
 });
 

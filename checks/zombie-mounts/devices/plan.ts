@@ -15,6 +15,12 @@ export function planDevice(finding: MountFinding<DeviceFound>, facts: ZombieFact
   if ('refused' in mount) {
     return mount;
   }
+  if (code === 'device-suspended') {
+    const resume = ['dmsetup', 'resume', String(cause?.name).replace(/^\/dev\/mapper\//, '')];
+    return {
+      refused: `somebody may have suspended it on purpose and be at work (a snapshot, pvmove, a migration): look for lvm, dmeventd or virsh among the processes. Where nobody is: ${byHand([resume])}`,
+    };
+  }
   if (mount.fstype === 'btrfs') {
     const show = [
       ['btrfs', 'filesystem', 'show', mount.point],

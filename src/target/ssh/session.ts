@@ -18,7 +18,7 @@ const READY_MS = 20_000;
 const STDERR_AT_MOST = 4096;
 /** More than this of complaints, or of answers that nobody has taken yet, is no host's. */
 const COMPLAINTS_AT_MOST = 1024 * 1024;
-const HELD_AT_MOST = 96 * 1024 * 1024;
+const HELD_AT_MOST = 48 * 1024 * 1024;
 /** Of a buffer, beside its bytes. */
 const FRAME_COSTS = 128;
 /** For the answer to what became of a question that is given up. */

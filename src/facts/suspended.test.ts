@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { fakeTarget, said, wordsOf } from '../../test/fake-target.ts';
+import { Round } from '../engine/round.ts';
+import { suspendedMappings } from './suspended.ts';
+
+const TABLE =
+  '1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:22 / /sys rw - sysfs sysfs rw\n3 1 253:0 / /a rw - xfs /dev/mapper/vg-a rw\n4 1 253:0 / /bind rw - xfs /dev/mapper/vg-a rw\n5 1 253:1 / /b rw - ext4 /dev/mapper/vg-b rw\n';
+const LIST = ['254:0 ../../devices/vda', '253:0 ../../devices/virtual/block/dm-0', '253:1 ../../devices/virtual/block/dm-1'];
+
+async function suspended(states: Record<string, [first: string, again: string]>): Promise<[unknown, string[]]> {
+  const target = fakeTarget((probe) => {
+    const words = wordsOf(probe);
+    const [, name, file] = /^\/sys\/block\/(dm-\d)\/dm\/(\w+)$/.exec(words) ?? [];
+    if (name !== undefined) {
+      return said(file === 'name' ? `vg-${name}\n` : ((states[name] ?? ['0\n', '0\n'])[probe.take === 'again' ? 1 : 0] as string));
+    }
+    return said(words === '/proc/self/mountinfo' ? TABLE : LIST.map((line) => `${line}\n`).join(''));
+  });
+  const round = new Round({ ...target, via: 'recording' }, Date.now() + 5000);
+  const found = await round.gather(suspendedMappings());
+  return [[...found].map(([device, { name, evidence }]) => [device, name, evidence.excerpt]), target.asked.map(wordsOf)];
+}
+
+describe('suspendedMappings', () => {
+  it('is told of a device that stays suspended, once', async () => {
+    const [found] = await suspended({ 'dm-0': ['1\n', '1\n'] });
+    expect(found).toEqual([['253:0', 'vg-dm-0', '1, and 3 s later 1']]);
+  });
+
+  it('not of one that was for a moment, nor where it cannot be read', async () => {
+    expect((await suspended({ 'dm-0': ['1\n', '0\n'], 'dm-1': ['0\n', '1\n'] }))[0]).toEqual([]);
+    expect((await suspended({ 'dm-0': ['', ''], 'dm-1': ['x', '1\n'] }))[0]).toEqual([]);
+  });
+
+  it('looks once where none is', async () => {
+    const [, asked] = await suspended({});
+    expect(asked.filter((words) => words.startsWith('/sys/block'))).toEqual([
+      '/sys/block/dm-0/dm/suspended',
+      '/sys/block/dm-1/dm/suspended',
+    ]);
+  });
+});
