@@ -101,5 +101,6 @@ export function repairRunToText(run: RepairRun, nothing: string, paint: Paint = 
   }
   const said = [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ');
   const unknown = run.unknown.flatMap((why) => notTold('', why, paint));
-  return textOf([...unknown, said === '' ? nothing : said]);
+  const none = run.unknown.length === 0 ? nothing : 'Nothing was done.';
+  return textOf([...unknown, said === '' ? none : said]);
 }

@@ -1,4 +1,4 @@
-import type { Answer, Probe, Target } from '../check/types.ts';
+import type { Answer, Probe, Target, Unreached } from '../check/types.ts';
 import { mask } from '../secrets.ts';
 import { probeKey } from './probe-key.ts';
 
@@ -15,6 +15,10 @@ export class RecordingTarget implements Target {
     this.kind = inner.kind;
     this.via = inner.via;
     this.#inner = inner;
+  }
+
+  async reach(until: number): Promise<Unreached | undefined> {
+    return this.#inner.reach?.(until);
   }
 
   async ask(probe: Probe, until: number): Promise<Answer> {
