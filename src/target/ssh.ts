@@ -217,6 +217,13 @@ export class SshTarget extends HostTarget {
     if (!(session instanceof Session)) {
       return { ok: false, code: -1, why: session.why };
     }
+    if (!session.hasSetsid) {
+      return {
+        ok: false,
+        code: -1,
+        why: `${this.name} has no setsid, without which a command would end with the connection: nothing was done`,
+      };
+    }
     const watching = new AbortController();
     let telling: Promise<unknown> = Promise.resolve();
     const end = await session.act(['sh', '-c', ACT, tag, ...words], (pid) => {

@@ -60,6 +60,8 @@ interface Pending {
 export class Session {
   /** Of whom the questions are put; undefined where the host does not tell. */
   uid: number | undefined;
+  /** What is done there can outlive the connection. */
+  hasSetsid = false;
   readonly #ssh: ChildProcess;
   readonly #nonce = randomBytes(12).toString('hex');
   readonly #reader: FrameReader;
@@ -167,6 +169,7 @@ export class Session {
         return { state: 'denied', why: 'the host lacks the tools to answer in: head, and base64 or od' };
       }
       this.uid = ready.uid;
+      this.hasSetsid = ready.setsid;
       return ready.uid === 0 || !sudo ? undefined : await this.#becomeRoot(life, gone, late);
     } finally {
       timer.abort();
