@@ -23,6 +23,17 @@ export default defineConfig({
           maxConcurrency: 4,
         },
       },
+      // Faults of whole hosts: each test has a virtual machine of its own, which takes two cores while it works.
+      // One test at a time: two machines at once on two cores take a third longer than one after the other.
+      {
+        test: {
+          name: 'lab',
+          include: ['test/lab/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+        },
+      },
     ],
   },
 });

@@ -20,6 +20,14 @@ const PACKAGES: Readonly<Record<string, string>> = {
   python3: 'python3',
   tmux: 'tmux',
   sudo: 'sudo',
+  'openssh-server': '/usr/sbin/sshd',
+};
+/** Those that the lab needs on top of them. */
+const LAB_PACKAGES: Readonly<Record<string, string>> = {
+  'qemu-system-x86': 'qemu-system-x86_64',
+  'qemu-utils': 'qemu-img',
+  mmdebstrap: 'mmdebstrap',
+  'openssh-client': 'ssh-keygen',
 };
 
 interface Counts {
@@ -46,7 +54,13 @@ try {
     if (why === undefined) {
       await tests('real');
     } else {
-      skipReal(why);
+      skip('real', 'tests against real faults', why);
+    }
+    const whyNoLab = why ?? (await whyNoGuests());
+    if (whyNoLab !== undefined) {
+      skip('lab', 'tests in hosts of the lab', whyNoLab);
+    } else if (await labImage()) {
+      await tests('lab');
     }
   }
 } finally {
@@ -70,6 +84,14 @@ async function stage(name: string, argv: readonly string[]): Promise<boolean> {
     process.stdout.write(output);
   }
   end(name, code === 0, started);
+  return code === 0;
+}
+
+/** Says how far it is, for it takes minutes the first time. */
+async function labImage(): Promise<boolean> {
+  const started = Date.now();
+  const { code } = await run(['node', 'test/lab/build.ts'], 'inherit');
+  end('lab image', code === 0, started);
   return code === 0;
 }
 
@@ -133,12 +155,12 @@ function countsIn(file: string): Counts | undefined {
   };
 }
 
-function skipReal(why: string): void {
-  const listed = spawnSync('vitest', ['list', '--project', 'real', '--json'], { cwd: ROOT, encoding: 'utf8', timeout: 60_000 });
+function skip(project: string, what: string, why: string): void {
+  const listed = spawnSync('vitest', ['list', '--project', project, '--json'], { cwd: ROOT, encoding: 'utf8', timeout: 60_000 });
   const start = listed.stdout?.indexOf('[') ?? -1;
   const count = start < 0 ? 1 : (JSON.parse(listed.stdout.slice(start)) as unknown[]).length;
   total.skipped += count;
-  console.log(`skipped ${count} tests against real faults: ${why}`);
+  console.log(`skipped ${count} ${what}: ${why}`);
 }
 
 /** Why the tests against real faults cannot run here, after what is missing was installed where that is allowed. */
@@ -157,20 +179,31 @@ async function whyNoRealFaults(): Promise<string | undefined> {
   if (spawnSync('unshare', ['-m', '--propagation', 'private', 'true']).status !== 0) {
     return 'this root may not make a mount namespace';
   }
-  const missing = missingPackages();
+  return whyWithout(PACKAGES);
+}
+
+async function whyNoGuests(): Promise<string | undefined> {
+  if (process.arch !== 'x64') {
+    return `their hosts are x64, with the Node that runs here, and this is ${process.arch}`;
+  }
+  return whyWithout(LAB_PACKAGES);
+}
+
+async function whyWithout(packages: Readonly<Record<string, string>>): Promise<string | undefined> {
+  const missing = missingOf(packages);
   if (missing.length === 0) {
     return undefined;
   }
   if (!existsSync('/etc/debian_version') || pathOf('apt-get') === undefined) {
-    return `they need ${missing.map((name) => PACKAGES[name]).join(', ')}, and this is no Debian, where npm test could install them`;
+    return `they need ${missing.map((name) => packages[name]).join(', ')}, and this is no Debian, where npm test could install them`;
   }
   if (process.env['STDOCTOR_TEST_INSTALL'] === '0') {
     return `they need the packages ${missing.join(' ')}, and STDOCTOR_TEST_INSTALL=0 forbids to install them`;
   }
-  return install(missing);
+  return install(missing, packages);
 }
 
-async function install(missing: readonly string[]): Promise<string | undefined> {
+async function install(missing: readonly string[], packages: Readonly<Record<string, string>>): Promise<string | undefined> {
   const started = Date.now();
   const lists = existsSync('/var/lib/apt/lists') ? readdirSync('/var/lib/apt/lists') : [];
   let updated = false;
@@ -184,7 +217,7 @@ async function install(missing: readonly string[]): Promise<string | undefined> 
     await shown(['apt-get', 'update']);
     await shown(argv);
   }
-  const still = missingPackages();
+  const still = missingOf(packages);
   end('packages', still.length === 0, started);
   return still.length === 0 ? undefined : `the packages ${still.join(' ')} could not be installed`;
 }
@@ -199,8 +232,8 @@ async function shown(argv: readonly string[]): Promise<boolean> {
   return code === 0;
 }
 
-function missingPackages(): string[] {
-  return Object.entries(PACKAGES)
+function missingOf(packages: Readonly<Record<string, string>>): string[] {
+  return Object.entries(packages)
     .filter(([, file]) => pathOf(file) === undefined)
     .map(([name]) => name);
 }

@@ -1,0 +1,100 @@
+/** The doctor, at work on a guest: from here over ssh, or in the guest itself. */
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../cli.ts';
+import type { Guest } from './guest.ts';
+import type { Ran, User } from './machine.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a report is read as an outside program reads it
+export type Report = any;
+
+export interface Reported {
+  code: number;
+  report: Report;
+  ms: number;
+}
+
+/** In a guest, where `copyIn` puts the program. */
+const INSIDE = '/opt/stdoctor';
+
+export class Doctor {
+  readonly #guest: Guest;
+  readonly #host: string;
+  readonly #env: Record<string, string>;
+
+  /** With a journal of its own, which outlives the guest's reboots. */
+  constructor(guest: Guest, user: User = 'root') {
+    this.#guest = guest;
+    this.#host = user === 'root' ? guest.name : `${user}@${guest.name}`;
+    const bin = guest.path('bin');
+    if (!existsSync(bin)) {
+      mkdirSync(bin);
+      writeFileSync(join(bin, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${guest.sshConfig} "$@"\n`);
+      chmodSync(join(bin, 'ssh'), 0o755);
+    }
+    this.#env = { PATH: `${bin}:${process.env['PATH']}`, STDOCTOR_STATE_DIR: guest.path('state') };
+  }
+
+  /** Over ssh. */
+  run(command: string, ...args: string[]): Promise<Ran> {
+    return this.bare(command, '--host', this.#host, ...args);
+  }
+
+  /** Without a host: for what reads the journal. */
+  bare(...args: string[]): Promise<Ran> {
+    const started = Date.now();
+    const child = spawn(process.execPath, [join(ROOT, 'bin/run.js'), ...args], {
+      cwd: '/',
+      env: { ...process.env, ...this.#env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 180_000,
+    });
+    const ran: Ran = { code: -1, stdout: '', stderr: '', ms: 0 };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      ran.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      ran.stderr += text;
+    });
+    return new Promise((done, failed) => {
+      child.on('error', failed);
+      child.on('close', (code) => done({ ...ran, code: code ?? -1, ms: Date.now() - started }));
+    });
+  }
+
+  async check(...args: string[]): Promise<Reported> {
+    return parsed(await this.run('check', 'zombie-mounts', '--json', ...args));
+  }
+
+  async fix(...args: string[]): Promise<Reported> {
+    return parsed(await this.run('fix', 'zombie-mounts', '--json', ...args));
+  }
+
+  /** Puts the program into the guest. */
+  async moveIn(): Promise<void> {
+    await this.#guest.copyIn(ROOT, INSIDE, { only: ['package.json', 'bin', 'dist', 'node_modules'] });
+  }
+
+  /** In the guest. */
+  async inside(...args: string[]): Promise<Reported> {
+    return parsed(await this.#guest.run(['node', `${INSIDE}/bin/run.js`, ...args, '--json'], { ok: false, timeoutMs: 180_000 }));
+  }
+}
+
+function parsed({ code, stdout, stderr, ms }: Ran): Reported {
+  if (!stdout.startsWith('{')) {
+    throw new Error(`no JSON, exit code ${code}: ${stdout}${stderr}`);
+  }
+  return { code, report: JSON.parse(stdout), ms };
+}
+
+/** Code and subject of each finding. */
+export function found(report: Report): string[] {
+  return report.targets[0].findings.map(({ code, subject }: Report) => `${code} ${subject.name}`).toSorted();
+}
+
+/** Of what nothing could be told. */
+export function unjudged(report: Report): string[] {
+  return report.targets[0].checks.flatMap((check: Report) => check.unjudged.map(({ subject, why }: Report) => `${subject.name}: ${why}`));
+}
