@@ -82,7 +82,7 @@ export const BECOME_ROOT = '{ u; }\n';
 export const LEAVE = '{ b; }\n';
 
 /** One word of a shell line, one character a byte. */
-export function quoted(word: Name): string {
+function quoted(word: Name): string {
   return `'${toByteString(word).replaceAll("'", `'\\''`)}'`;
 }
 
