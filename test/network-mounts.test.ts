@@ -85,7 +85,7 @@ describe('nfs-stale', () => {
 });
 
 describe('nfs-server-gone', () => {
-  const silent = timedOut();
+  const silent = timedOut('', '', { wchan: 'rpc_wait_bit_killable' });
   const stats = 'cat /proc/self/mountstats';
   const log = 'dmesg --kernel --color=never';
 
@@ -99,6 +99,12 @@ describe('nfs-server-gone', () => {
     const { finding, plan } = await judged({ line: NFS, answer: silent, more });
     expect(finding).toMatchObject({ code: 'nfs-server-gone', severity: 'critical', confidence });
     expect(plan).toMatchObject({ refused: expect.stringMatching(/^bring the server.*umount -f \/mnt\/nas.*umount -l \/mnt\/nas/) });
+  });
+
+  it('is not claimed where its child was not seen to wait for the server, and the kernel says nothing', async () => {
+    const { finding, why } = await judged({ line: NFS, answer: timedOut() });
+    expect([finding, why]).toEqual([undefined, expect.stringContaining('could not be seen')]);
+    expect((await judged({ line: NFS, answer: timedOut(), more: { [log]: REFUSES } })).finding).toMatchObject({ confidence: 'high' });
   });
 
   it('is slow where replies come in', async () => {

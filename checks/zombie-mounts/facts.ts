@@ -39,7 +39,11 @@ const lostPoints = defineFact('zombie-mounts.lost-points', function* (): Asking<
   const { loops } = yield* mountedLoops();
   const deletedLoops = new Set(loops.filter(({ deleted }) => deleted).map(({ device }) => device));
   const binds = new Set(deletedBinds(table));
-  const broken = new Set([...(yield* ext4Stops()).stops.keys(), ...(yield* goneDevices()).gone.keys(), ...(yield* lostMappings()).keys()]);
+  const broken = new Set([
+    ...(yield* ext4Stops()).stops.keys(),
+    ...(yield* goneDevices()).gone.keys(),
+    ...(yield* lostMappings()).lost.keys(),
+  ]);
   const layers = yield* overlays();
   const lacks = ({ id }: Mount) => layers.get(id)?.some(({ state }) => state === 'missing') ?? false;
   return table.mounts

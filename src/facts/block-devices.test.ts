@@ -93,7 +93,7 @@ describe('lostMappings', () => {
   const dm = ['0', '1', '2', '3'].map((minor) => `253:${minor} ../../devices/virtual/block/dm-${minor}\n`).join('');
   const list = `${LIST}8:0 ../../devices/x/block/sda\n${dm}`;
   const lost = async (info: string | Answer, status: string | Answer) =>
-    [...(await round({ [FIND]: list, [INFO]: info, [STATUS]: status }).gather(lostMappings()))].map(
+    [...(await round({ [FIND]: list, [INFO]: info, [STATUS]: status }).gather(lostMappings())).lost].map(
       ([device, { name, evidence }]) => `${device} ${name}: ${evidence.excerpt}`,
     );
 
@@ -122,9 +122,21 @@ describe('lostMappings', () => {
     expect(await lost('No devices found\n', 'No devices found\n')).toEqual([]);
   });
 
+  it.each([said('', 1, 'Permission denied'), absent(), timedOut(''), said('')])(
+    'where dmsetup does not tell, sysfs must name what a mount stands on',
+    async (answer) => {
+      const table = `${SYS}5 1 253:0 / /data rw - xfs /dev/mapper/vg-data rw\n6 1 253:1 / /home rw - xfs /dev/mapper/vg-home rw\n`;
+      const SLAVES = 'find /sys/block/dm-0/slaves /sys/block/dm-1/slaves -mindepth 1 -maxdepth 1 -printf %h\\n';
+      const answers = { [FIND]: list, [INFO]: answer, [STATUS]: answer, [SLAVES]: '/sys/block/dm-1/slaves\n' };
+      const { lost: found, unjudged } = await round(answers, table).gather(lostMappings());
+      expect([[...found], [...unjudged.keys()]]).toEqual([[], ['253:0']]);
+    },
+  );
+
   it('asks nothing where there is no such device', async () => {
     const asked = fakeTarget((probe) => said(wordsOf(probe) === FIND ? LIST : SYS));
-    expect((await new Round(asked, Date.now() + 5000).gather(lostMappings())).size).toBe(0);
+    const { lost: found, unjudged } = await new Round(asked, Date.now() + 5000).gather(lostMappings());
+    expect([found.size, unjudged.size]).toEqual([0, 0]);
     expect(asked.asked.some((probe) => wordsOf(probe).startsWith('dmsetup'))).toBe(false);
   });
 });

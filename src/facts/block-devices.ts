@@ -56,11 +56,17 @@ const NEEDS_ALL = new Set(
   'linear striped crypt thin thin-pool snapshot snapshot-origin cache writecache verity integrity era vdo'.split(' '),
 );
 
-/** By `major:minor`. Empty where there is no device-mapper device, and where dmsetup may not look: what a mount answers must do then. */
-export const lostMappings = defineFact('lost-mappings', function* (): Asking<ReadonlyMap<string, LostMapping>> {
+export interface LostMappings {
+  /** By `major:minor`. */
+  lost: ReadonlyMap<string, LostMapping>;
+  /** Below mounts, where neither dmsetup nor sysfs tells what it stands on: `major:minor` → why. */
+  unjudged: ReadonlyMap<string, string>;
+}
+
+export const lostMappings = defineFact('lost-mappings', function* (): Asking<LostMappings> {
   const blocks = yield* blockDevices();
   if (![...blocks.names.values()].some((name) => name.startsWith('dm-'))) {
-    return new Map();
+    return { lost: new Map(), unjudged: new Map() };
   }
   const info: Probe & { kind: 'run' } = {
     kind: 'run',
@@ -106,8 +112,28 @@ export const lostMappings = defineFact('lost-mappings', function* (): Asking<Rea
   for (const device of mappings.keys()) {
     judge(device);
   }
-  return lost;
+  const table = yield* mountTable();
+  const told = (device: string) => targets.has(mappings.get(device)?.name ?? '');
+  const untold = new Map(
+    onBlocks(table).flatMap(({ device }) => {
+      const name = blocks.names.get(device);
+      return name?.startsWith('dm-') && !told(device) ? [[device, name] as const] : [];
+    }),
+  );
+  const why = `${sourceOf(info)}: ${listed.state === 'ok' && states.state === 'ok' ? 'nothing about it' : whyNot(listed.state === 'ok' ? states : listed)}`;
+  return { lost, unjudged: yield* withoutSlaves(untold, why) };
 });
+
+/** Those of which sysfs too names nothing that they stand on; what a mount on the others answers must do. */
+function* withoutSlaves(devices: ReadonlyMap<string, string>, why: string): Asking<Map<string, string>> {
+  if (devices.size === 0) {
+    return new Map();
+  }
+  const folders = [...devices.values()].map((name) => `/sys/block/${name}/slaves`);
+  const answer = yield* run(['find', ...folders, '-mindepth', '1', '-maxdepth', '1', '-printf', '%h\\n']);
+  const standing = new Set(outputOf(answer).split('\n'));
+  return new Map([...devices].flatMap(([device, name]) => (standing.has(`/sys/block/${name}/slaves`) ? [] : [[device, why] as const])));
+}
 
 interface Mapping {
   name: string;

@@ -17,8 +17,14 @@ async function suspended(states: Record<string, [first: string, again: string]>)
     return said(words === '/proc/self/mountinfo' ? TABLE : LIST.map((line) => `${line}\n`).join(''));
   });
   const round = new Round({ ...target, via: 'recording' }, Date.now() + 5000);
-  const found = await round.gather(suspendedMappings());
-  return [[...found].map(([device, { name, evidence }]) => [device, name, evidence.excerpt]), target.asked.map(wordsOf)];
+  const { suspended: found, unjudged } = await round.gather(suspendedMappings());
+  return [
+    [
+      ...[...unjudged.keys()].map((device) => [device, 'unjudged']),
+      ...[...found].map(([device, { name, evidence }]) => [device, name, evidence.excerpt]),
+    ],
+    target.asked.map(wordsOf),
+  ];
 }
 
 describe('suspendedMappings', () => {
@@ -29,7 +35,10 @@ describe('suspendedMappings', () => {
 
   it('not of one that was for a moment, nor where it cannot be read', async () => {
     expect((await suspended({ 'dm-0': ['1\n', '0\n'], 'dm-1': ['0\n', '1\n'] }))[0]).toEqual([]);
-    expect((await suspended({ 'dm-0': ['', ''], 'dm-1': ['x', '1\n'] }))[0]).toEqual([]);
+    expect((await suspended({ 'dm-0': ['', ''], 'dm-1': ['1\n', 'x'] }))[0]).toEqual([
+      ['253:0', 'unjudged'],
+      ['253:1', 'unjudged'],
+    ]);
   });
 
   it('looks once where none is', async () => {

@@ -22,12 +22,13 @@ export type DeviceFound = MountFound<'device-gone' | 'device-vanished-under-fs' 
 /** A cached directory is listed long after its disk has gone: what the mount answers proves nothing here. */
 export function judgeDevice(mount: Mount, _found: Reach, facts: ZombieFacts): Judgement | undefined {
   const gone = facts.goneDevices.gone.get(mount.device);
-  const mapping = facts.lostMappings.get(mount.device);
-  const suspended = facts.suspendedMappings.get(mount.device);
+  const mapping = facts.lostMappings.lost.get(mount.device);
+  const suspended = facts.suspendedMappings.suspended.get(mount.device);
   const members = facts.btrfs.lacking.find((each) => isOn(mount, each));
   if (gone === undefined && mapping === undefined && suspended === undefined && members === undefined) {
-    const why = facts.goneDevices.unjudged.get(mount.device);
-    return why === undefined ? undefined : { unjudged: why };
+    const why = [facts.goneDevices, facts.lostMappings, facts.suspendedMappings].map(({ unjudged }) => unjudged.get(mount.device));
+    const first = why.find((each) => each !== undefined);
+    return first === undefined ? undefined : { unjudged: first };
   }
   if (!standsForDevice(mount, facts)) {
     return { healthy: true };

@@ -14,8 +14,8 @@ function world(table: string, more: Partial<ZombieFacts> = {}): ZombieFacts {
   return {
     table: { seen, mounts, visible: visibleMounts(mounts) },
     goneDevices: { gone: new Map(), unjudged: new Map() },
-    lostMappings: new Map(),
-    suspendedMappings: new Map(),
+    lostMappings: { lost: new Map(), unjudged: new Map() },
+    suspendedMappings: { suspended: new Map(), unjudged: new Map() },
     btrfs: { lacking: [] },
     blocks: { seen, names: new Map() },
     loops: { loops: [], unjudged: [] },
@@ -105,7 +105,7 @@ describe('device-suspended', () => {
   it('names the volume as its cause, and who may be at work', () => {
     const evidence = { ...seen, excerpt: '1, and 3 s later 1' };
     const facts = world('5 1 253:0 / /data rw - xfs /dev/mapper/vg-data rw\n', {
-      suspendedMappings: new Map([['253:0', { name: 'vg-data', evidence }]]),
+      suspendedMappings: { suspended: new Map([['253:0', { name: 'vg-data', evidence }]]), unjudged: new Map() },
     });
     expect(judge(facts)).toMatchObject([
       {
@@ -120,7 +120,10 @@ describe('device-suspended', () => {
 
 describe('device-vanished-under-fs', () => {
   const lost = (name: string) => ({
-    lostMappings: new Map([['253:0', { name, evidence: { ...seen, excerpt: `${name}: 0 2097152 error` } }]]),
+    lostMappings: {
+      lost: new Map([['253:0', { name, evidence: { ...seen, excerpt: `${name}: 0 2097152 error` } }]]),
+      unjudged: new Map(),
+    },
   });
 
   it('names the volume as its cause, and what to do by hand', () => {

@@ -20,6 +20,9 @@ const GONE: Readonly<Record<string, readonly number[]>> = {
   'virtiofs-gone': [ERRNO.EIO],
 };
 
+/** Where the kernel lets callers of NFS wait. */
+const WAITS_FOR_SERVER = /^(rpc|nfs|xprt)/;
+
 export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Judgement | undefined {
   const code = isNetwork(mount) ? codeOf(mount) : undefined;
   if (code === undefined) {
@@ -51,15 +54,15 @@ export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Ju
     return { unjudged: `${sentenceOf(found)}, and no requests are seen to wait for good (${found.waiting.join(', ')}): slow` };
   }
   const said = words.some(({ says }) => says === 'not-responding');
+  const waits = found.wchan !== undefined && WAITS_FOR_SERVER.test(found.wchan);
+  if (isNfs(mount) && !said && !waits) {
+    return { unjudged: `${sentenceOf(found)}, and whether it waits for the server could not be seen` };
+  }
   return {
-    finding: gone(
-      code,
-      mount,
-      found,
-      facts,
-      said ? 'high' : 'medium',
-      words.map(({ evidence }) => evidence),
-    ),
+    finding: gone(code, mount, found, facts, said ? 'high' : 'medium', [
+      ...(waits ? [quote(found.seen, `its child slept in ${found.wchan}`)] : []),
+      ...words.map(({ evidence }) => evidence),
+    ]),
   };
 }
 

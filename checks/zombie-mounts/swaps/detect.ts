@@ -56,7 +56,7 @@ export function seekSwaps(facts: ZombieFacts): Sought {
 }
 
 function faultOf({ name, type, deleted, device, loop }: Swap, { blocks, swaps, lostMappings }: ZombieFacts): Fault | undefined {
-  const mapping = device === undefined ? undefined : lostMappings.get(device);
+  const mapping = device === undefined ? undefined : lostMappings.lost.get(device);
   if (mapping !== undefined) {
     return { fault: 'device leads nowhere', severity: 'critical', confidence: 'certain', evidence: mapping.evidence };
   }

@@ -24,7 +24,7 @@ function judge(swap: Partial<Swap>, more: { availableMemory?: number; blocks?: s
   const facts = {
     swaps: { seen, swaps: [one], unjudged: [], availableMemory: more.availableMemory ?? 1000 },
     blocks: { seen, names: new Map(), ...(more.blocks !== undefined && { why: more.blocks }) },
-    lostMappings: new Map(more.lost ? [[one.device, lost]] : []),
+    lostMappings: { lost: new Map(more.lost ? [[one.device, lost]] : []), unjudged: new Map() },
   } as unknown as ZombieFacts;
   const { findings, unjudged } = seekSwaps(facts);
   const told = findings.map((finding) => {

@@ -1,0 +1,132 @@
+/**
+ * npm run record-lab-cases [-- GROUP…]: makes faults in guests of the lab, one guest for each group, and records each over
+ * ssh into checks/zombie-mounts/cases. Needs root and the image (npm run lab).
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Expected } from '../src/check/tester.ts';
+import { ROOT } from '../test/cli.ts';
+import { Doctor, type Report } from '../test/lab/doctor.ts';
+import { Guest } from '../test/lab/guest.ts';
+
+const MACHINE_ID = '5f0c1d3a9b7e4c628d41a6e2f3b09c75';
+
+interface Recorded extends Omit<Expected, 'source'> {
+  name: string;
+  how: string;
+  make?(guest: Guest): Promise<unknown>;
+}
+
+const critical = (code: string, ...subjects: string[]) =>
+  subjects.map((subject) => ({ code, subject, severity: 'critical' as const, risk: 'refused' as const }));
+const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
+const sick = { outcome: 'findings' as const };
+
+/** In each group one fault follows the other in the same guest; what a fault took away stays away. */
+const GROUPS: Record<string, { prepare(guest: Guest): Promise<unknown>; cases: Recorded[] }> = {
+  nfs: {
+    prepare: (guest) =>
+      guest.run(`set -e
+mkdir -p /srv/export/sub /mnt/hard /mnt/sub
+echo '/srv/export 127.0.0.1(rw,no_root_squash,fsid=7)' > /etc/exports
+systemctl start nfs-server
+mount -t nfs -o vers=4.2,hard 127.0.0.1:/srv/export /mnt/hard
+mount -t nfs -o vers=4.2,soft,timeo=10,retrans=1,nosharecache 127.0.0.1:/srv/export/sub /mnt/sub`),
+    cases: [
+      { name: 'healthy-nfs', ...healthy('nfs-server-gone', 'nfs-stale'), how: 'two NFS mounts, one hard and one soft, of the same host' },
+      {
+        name: 'nfs-stale',
+        ...sick,
+        findings: critical('nfs-stale', '/mnt/sub'),
+        how: 'an NFS mount of a directory that was removed on the server and made anew',
+        make: (guest) => guest.run('rmdir /srv/export/sub && mkdir /srv/export/sub; stat /mnt/sub; true'),
+      },
+      {
+        name: 'nfs-server-gone',
+        ...sick,
+        findings: critical('nfs-server-gone', '/mnt/hard'),
+        how: 'a hard NFS mount, its server stopped',
+        make: (guest) => guest.run('umount -l /mnt/sub; systemctl stop nfs-server'),
+      },
+    ],
+  },
+  devices: {
+    prepare: (guest) =>
+      guest.run(`set -e
+vgcreate -q vg ${guest.disk('disk2')}
+for name in data stuck; do
+  lvcreate -q -y -W n -L 310M -n $name vg; mkfs.xfs -q /dev/vg/$name; mkdir -p /srv/$name; mount /dev/vg/$name /srv/$name
+done
+mkfs.ext4 -q ${guest.disk('disk1')}; mkdir /srv/pulled; mount ${guest.disk('disk1')} /srv/pulled; sync`),
+    cases: [
+      {
+        name: 'healthy-lvm',
+        ...healthy('device-gone', 'device-vanished-under-fs', 'device-suspended'),
+        how: 'an ext4 on a SCSI disk and two XFS on logical volumes',
+      },
+      {
+        name: 'device-suspended',
+        ...sick,
+        findings: critical('device-suspended', '/srv/stuck'),
+        how: 'an XFS on a logical volume, dmsetup suspend',
+        make: (guest) => guest.suspend('vg-stuck'),
+      },
+      {
+        name: 'device-gone',
+        ...sick,
+        findings: critical('device-gone', '/srv/pulled'),
+        how: 'an ext4, its SCSI disk pulled out',
+        make: async (guest) => {
+          await guest.resume('vg-stuck');
+          await guest.removeDisk('disk1');
+        },
+      },
+      {
+        name: 'device-vanished-under-fs',
+        ...sick,
+        findings: critical('device-vanished-under-fs', '/srv/data'),
+        how: 'an XFS on a logical volume, dmsetup wipe_table',
+        make: (guest) => guest.run('umount -l /srv/pulled; dmsetup wipe_table vg-data'),
+      },
+    ],
+  },
+};
+
+const wanted = process.argv.slice(2);
+for (const [group, { prepare, cases }] of Object.entries(GROUPS)) {
+  if (wanted.length > 0 && !wanted.includes(group)) {
+    continue;
+  }
+  const guest = await Guest.open({ hostname: 'hv1' });
+  try {
+    await guest.run(`echo ${MACHINE_ID} > /etc/machine-id`);
+    await prepare(guest);
+    for (const recorded of cases) {
+      await recorded.make?.(guest);
+      await record(guest, group, recorded);
+    }
+  } finally {
+    await guest.close();
+  }
+}
+
+async function record(guest: Guest, group: string, { name, outcome, findings, twinOf, how }: Recorded): Promise<void> {
+  const directory = join(ROOT, 'checks/zombie-mounts/cases', name);
+  rmSync(directory, { recursive: true, force: true });
+  const { stdout, stderr } = await new Doctor(guest).run('record', 'zombie-mounts', '--json', '--output', directory);
+  const [target] = JSON.parse(stdout).targets;
+  const seen = target.findings.map(({ code, subject, severity, fix }: Report) => ({
+    code,
+    subject: subject.name,
+    severity,
+    risk: fix.state === 'refused' ? 'refused' : fix.risk,
+  }));
+  if (target.checks[0].outcome !== outcome || !isDeepStrictEqual(seen, findings)) {
+    throw new Error(`${name}: expected ${outcome} ${JSON.stringify(findings)}, found ${JSON.stringify([target.checks, seen])} ${stderr}`);
+  }
+  const kernel = (await guest.run('uname -r')).stdout.trim();
+  const source = `${how}. Debian 12, Linux ${kernel}, a guest of the lab, asked over ssh; npm run record-lab-cases -- ${group}`;
+  writeFileSync(join(directory, 'expected.json'), `${JSON.stringify({ outcome, findings, ...(twinOf && { twinOf }), source }, null, 2)}\n`);
+  process.stdout.write(`${name}\n`);
+}
