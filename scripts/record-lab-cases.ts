@@ -20,6 +20,7 @@ interface Recorded extends Omit<Expected, 'source'> {
 
 const critical = (code: string, ...subjects: string[]) =>
   subjects.map((subject) => ({ code, subject, severity: 'critical' as const, risk: 'refused' as const }));
+const warning = (code: string, subject: string, risk: 'safe' | 'refused') => ({ code, subject, severity: 'warning' as const, risk });
 const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
 const sick = { outcome: 'findings' as const };
 
@@ -88,6 +89,54 @@ mkfs.ext4 -q ${guest.disk('disk1')}; mkdir /srv/pulled; mount ${guest.disk('disk
         findings: critical('device-vanished-under-fs', '/srv/data'),
         how: 'an XFS on a logical volume, dmsetup wipe_table',
         make: (guest) => guest.run('umount -l /srv/pulled; dmsetup wipe_table vg-data'),
+      },
+    ],
+  },
+  boot: {
+    prepare: async (guest) => {
+      await guest.run(`set -e
+vgcreate -q vg ${guest.disk('disk2')}
+volume() { lvcreate -q -y -W n -L 64M -n "$1" vg; mkfs.ext4 -q /dev/vg/$1; }
+line() { echo "UUID=$(blkid -s UUID -o value $1) $2 ext4 $3 0 0" >> /etc/fstab; mkdir $2; }
+auto=noatime,x-systemd.automount,x-systemd.device-timeout=5s
+mkfs.ext4 -q ${guest.disk('disk1')}; line ${guest.disk('disk1')} /srv/late nofail,x-systemd.device-timeout=5s
+mkfs.ext4 -q ${guest.disk('disk4')}; line ${guest.disk('disk4')} /srv/away $auto
+volume idle; line /dev/vg/idle /srv/idle $auto
+volume wrong; line /dev/vg/wrong /srv/wrong nofail,data=nonsense
+sync`);
+      await guest.removeDisk('disk1');
+      await guest.removeDisk('disk4');
+      await guest.reboot();
+      await guest.run('ls /srv/away', { ok: false });
+    },
+    cases: [
+      {
+        name: 'automount-target-gone',
+        ...sick,
+        findings: [
+          warning('unit-failed', '/srv/wrong', 'safe'),
+          warning('automount-target-gone', '/srv/away', 'refused'),
+          { code: 'configured-not-mounted', subject: '/srv/late', severity: 'info', risk: 'refused' },
+        ],
+        how: 'after a boot without two disks of fstab: an automount that was accessed, a nofail line, and a line with a wrong option',
+      },
+      {
+        name: 'mount-missed-late-device',
+        ...sick,
+        findings: [warning('mount-missed-late-device', '/srv/late', 'safe'), warning('unit-failed', '/srv/wrong', 'safe')],
+        how: 'the same host, both disks connected since, the automount accessed again',
+        make: async (guest) => {
+          await guest.addDisk('disk1');
+          await guest.addDisk('disk4');
+          await guest.run('ls /srv/away');
+        },
+      },
+      {
+        name: 'healthy-units',
+        ...healthy('mount-missed-late-device', 'unit-failed', 'automount-target-gone'),
+        how: 'the same host, its units started; an automount that was never accessed',
+        make: (guest) =>
+          guest.run('sed -i s/,data=nonsense// /etc/fstab; systemctl daemon-reload; systemctl start srv-late.mount srv-wrong.mount'),
       },
     ],
   },

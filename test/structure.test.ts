@@ -14,9 +14,6 @@ const LATER: Readonly<Record<string, string>> = {
   'cifs-gone': 'needs a server that the lab does not have',
   '9p-gone': 'needs a server that the lab does not have',
   'virtiofs-gone': 'needs a server that the lab does not have',
-  'mount-missed-late-device': 'needs the lab',
-  'unit-failed': 'needs the lab',
-  'automount-target-gone': 'needs the lab',
 };
 
 const folders = readdirSync(join(ROOT, 'checks'), { withFileTypes: true })

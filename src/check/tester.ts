@@ -172,9 +172,12 @@ function compare(intact: Judged, harmed: Judged): string[] {
   }
   const known = intact.findings.map(({ finding }) => finding.subject);
   const invented = harmed.findings.filter(({ finding }) => !known.some((subject) => isSame(subject, finding.subject)));
+  // Beside other findings, what can no longer be told is an unjudged subject of its own: a file, or systemd.
+  const says = result.unjudged.some((each) => !intact.result.unjudged.some((before) => isSame(before.subject, each.subject)));
   const lost = known.filter(
     (subject) =>
       result.outcome !== 'unknown' &&
+      !says &&
       !harmed.findings.some(({ finding }) => isSame(finding.subject, subject)) &&
       !result.unjudged.some((each) => isSame(each.subject, subject)),
   );

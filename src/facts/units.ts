@@ -106,8 +106,9 @@ export const units = defineFact('units', function* (): Asking<Units> {
     : { state: 'unknown', why: 'systemctl answered in an unknown format' };
 });
 
+// Without --all, a pattern leaves out what is inactive.
 function showProbe(patterns: string[]): Probe & { kind: 'run' } {
-  return { kind: 'run', argv: ['systemctl', 'show', '--no-pager', `--property=${PROPERTIES.join(',')}`, '--', ...patterns] };
+  return { kind: 'run', argv: ['systemctl', 'show', '--all', '--no-pager', `--property=${PROPERTIES.join(',')}`, '--', ...patterns] };
 }
 
 /** Blocks of `Name=value` lines with an empty line between them. Nothing where the last line is cut off. */

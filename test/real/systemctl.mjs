@@ -15,8 +15,10 @@ switch (verb) {
       .find((word) => word.startsWith('--property='))
       .slice('--property='.length)
       .split(',');
-    const known = Object.entries(units).filter(([id]) =>
-      words.some((word) => (word.startsWith('*') ? id.endsWith(word.slice(1)) : id === word)),
+    // Patterns leave out what is inactive, and has nothing to do.
+    const isShown = ({ ActiveState, Job }) => rest.includes('--all') || ActiveState !== 'inactive' || (Job ?? '0') !== '0';
+    const known = Object.entries(units).filter(([id, unit]) =>
+      words.some((word) => (word.startsWith('*') ? id.endsWith(word.slice(1)) && isShown(unit) : id === word)),
     );
     const missing = words.filter((word) => !word.startsWith('*') && units[word] === undefined);
     const blocks = [
