@@ -11,9 +11,10 @@ import { LeftBehindMemory, type Liveness, leftBehindFile } from './left-behind.t
 import { type OwnState, ownInterrupted, stateDirOf } from './own-journal.ts';
 import { safeSearchPath } from './own-paths.ts';
 import { ACT, FETCH, LOOK } from './ssh/act.ts';
+import type { SessionEnd } from './ssh/answer.ts';
 import { bulkRead, disguised, parseBulk } from './ssh/bulk-read.ts';
 import { type Destination, parseDestination } from './ssh/destination.ts';
-import { Session, type SessionEnd } from './ssh/session.ts';
+import { Session } from './ssh/session.ts';
 
 /** A connection that breaks is made again so often. */
 const AGAIN = 3;

@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { scratch } from '../../../test/scratch.ts';
 import type { Name } from '../../names.ts';
+import { familyOf } from './answer.ts';
 import { parseDestination } from './destination.ts';
 import type { Refusal } from './failures.ts';
-import { familyOf, Session } from './session.ts';
+import { Session } from './session.ts';
 
 const SHELLS = ['dash', 'bash'].filter((shell) => existsSync(`/bin/${shell}`));
 const USUAL = '/usr/bin:/bin:/usr/sbin:/sbin';
