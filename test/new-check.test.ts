@@ -6,7 +6,19 @@ import { expect, it } from 'vitest';
 import { scratch } from './scratch.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const NEEDED = ['src', 'commands', 'checks', 'scripts', 'test/real/world.ts', 'test/real/terminal.ts', 'fixtures', 'README.md'];
+const NEEDED = [
+  'src',
+  'commands',
+  'checks',
+  'scripts',
+  'test/real/world.ts',
+  'test/real/terminal.ts',
+  'test/cli.ts',
+  'test/scratch.ts',
+  'test/lab',
+  'fixtures',
+  'README.md',
+];
 const SETTINGS = ['package.json', 'tsconfig.json', 'vitest.config.ts', 'biome.json', '.gitignore'];
 
 /** The repository as a newcomer has it, without other people's tests. */

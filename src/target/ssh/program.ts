@@ -59,7 +59,7 @@ a() { {
 u() { sudo -n sh -c 'printf "\\n%s root\\n" "$1"; exec sh' sh '@NONCE@' && b; printf '\\n%s stays\\n' '@NONCE@'; }
 z() { trap '' TERM HUP PIPE; trap - EXIT; kill -TERM 0; sleep 2; kill -KILL 0; }
 b() { trap - EXIT; kill $w; exit 0; }
-{ trap 'kill $s; exit' TERM; sleep @LIFE@ & s=$!; wait $s; z; } </dev/null >/dev/null 2>&1 & w=$!
+{ trap 'kill $s; exit' TERM; sleep @LIFE@ & s=$!; wait $s && z; } </dev/null >/dev/null 2>&1 & w=$!
 trap z EXIT; trap 'exit 1' HUP INT TERM PIPE
 printf '\\n%s ready 1 %s %s %s\\n' '@NONCE@' $W "\${S:-nosetsid}" "$(id -u 2>/dev/null)"
 `;
