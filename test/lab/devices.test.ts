@@ -1,0 +1,157 @@
+/** Disks that leave, volumes that lead nowhere or stand still, file systems that stop themselves, and room that is none. */
+import { readFileSync } from 'node:fs';
+import { expect, it, onTestFinished } from 'vitest';
+import { doByHand, leftBehind, processes, refusalOf } from './by-hand.ts';
+import { Doctor, found, type Report, unjudged } from './doctor.ts';
+import { Guest } from './guest.ts';
+
+/** Within which each run must be over, whatever hangs. */
+const DEADLINE = 60_000;
+
+/** A guest with a volume group, in which nothing is amiss. */
+async function open(setUp: (guest: Guest) => string): Promise<{ guest: Guest; doctor: Doctor }> {
+  const guest = await Guest.open();
+  onTestFinished(() => guest.close());
+  await guest.run(`set -e
+vgcreate -q vg ${guest.disk('disk2')} ${guest.disk('disk3')}
+volume() { lvcreate -q -y -W n -L "$2" -n "$1" vg; }
+${setUp(guest)}
+sync`);
+  const doctor = new Doctor(guest);
+  await expectWell(doctor);
+  return { guest, doctor };
+}
+
+async function expectWell(doctor: Doctor): Promise<void> {
+  const { code, report } = await doctor.check();
+  expect([found(report), unjudged(report), code]).toEqual([[], [], 0]);
+}
+
+it('disks and volumes that leave under mounts and swap, and file systems without an inode or quota left', async () => {
+  const { guest, doctor } = await open(
+    (host) => `volume data 310M; mkfs.xfs -q /dev/vg/data; mkdir /srv/data; mount /dev/vg/data /srv/data; echo kept > /srv/data/file
+volume swap 64M; mkswap /dev/vg/swap > /dev/null; swapon /dev/vg/swap
+mkfs.ext4 -q ${host.disk('disk1')}; mkdir /srv/pulled; mount ${host.disk('disk1')} /srv/pulled; echo kept > /srv/pulled/file
+volume few 64M; mkfs.ext4 -q -N 64 /dev/vg/few; mkdir /srv/few; mount /dev/vg/few /srv/few
+volume projects 310M; mkfs.xfs -q /dev/vg/projects; mkdir /srv/projects; mount -o prjquota /dev/vg/projects /srv/projects
+for project in 1 2; do
+  mkdir /srv/projects/$project /srv/project-$project
+  xfs_quota -x -c "project -s -p /srv/projects/$project $project" -c "limit -p bhard=4m $project" /srv/projects > /dev/null
+  mount --bind /srv/projects/$project /srv/project-$project
+done`,
+  );
+
+  await guest.removeDisk('disk1');
+  await guest.run('dmsetup wipe_table vg-data; dmsetup wipe_table vg-swap');
+  await guest.run('i=0; while : 2> /dev/null > /srv/few/$i; do i=$((i + 1)); done; true');
+  expect((await guest.run('cat < /dev/zero > /srv/project-1/file', { ok: false })).stderr).toContain('No space left');
+
+  const { code, report } = await doctor.check();
+  const swap = (await guest.run('readlink -f /dev/vg/swap')).stdout.trim();
+  expect([found(report), unjudged(report), code]).toEqual([
+    [
+      'device-gone /srv/pulled',
+      'device-vanished-under-fs /srv/data',
+      'inodes-or-quota-full /srv/few',
+      'inodes-or-quota-full /srv/project-1',
+      `swap-backing ${swap}`,
+    ],
+    [],
+    2,
+  ]);
+
+  // No command brings a disk back, or says which file may go.
+  const fixes = report.targets[0].findings.map(({ fix }: Report) => fix.state);
+  expect(fixes).toEqual(fixes.map(() => 'refused'));
+  await guest.addDisk('disk1');
+  const node = (await guest.run(['readlink', '-f', guest.disk('disk1')])).stdout.trim();
+  const withThatName = (line: string) => line.replaceAll(/\/dev\/sd[a-z]+/g, node);
+  await doByHand(guest, refusalOf(report, 'device-gone', '/srv/pulled'), /with that name: (umount .*)$/, withThatName);
+  await doByHand(guest, refusalOf(report, 'device-vanished-under-fs', '/srv/data'), /one after the other: (umount .*)$/);
+  await guest.run('lvchange --refresh vg/swap; rm /srv/few/1* /srv/project-1/file');
+  expect((await guest.run('cat /srv/pulled/file /srv/data/file')).stdout).toBe('kept\nkept\n');
+  await expectWell(doctor);
+});
+
+it('an ext4 and an XFS that stop themselves when writes fail', async () => {
+  const { guest, doctor } = await open(
+    () => `volume home 100M; mkfs.ext4 -q /dev/vg/home
+volume base 310M; mkfs.xfs -q /dev/vg/base
+mkdir /srv/home /srv/base
+echo "UUID=$(blkid -s UUID -o value /dev/vg/home) /srv/home ext4 errors=remount-ro 0 2" >> /etc/fstab
+echo "UUID=$(blkid -s UUID -o value /dev/vg/base) /srv/base xfs defaults 0 0" >> /etc/fstab
+systemctl daemon-reload; mount /srv/home; mount /srv/base
+echo kept > /srv/home/file; echo kept > /srv/base/file; sync -f /srv/base`,
+  );
+  await guest.run(`for name in home base; do
+  dmsetup table vg-$name | sed 's/ linear \\(.*\\)$/ flakey \\1 0 60 1 error_writes/' | dmsetup load vg-$name
+  dmsetup suspend --nolockfs --noflush vg-$name; dmsetup resume vg-$name
+  ! { touch /srv/$name/new && sync -f /srv/$name; } || exit 1
+done 2> /dev/null
+lvchange --refresh vg/home vg/base`);
+  expect((await guest.run('touch /srv/home/more; touch /srv/base/more', { ok: false })).stderr).toMatch(
+    /Read-only.*\n.*Input\/output error/,
+  );
+
+  const file = guest.path('plan.json');
+  await doctor.run('plan', 'zombie-mounts', '--output', file);
+  const { plans } = JSON.parse(readFileSync(file, 'utf8'));
+  expect(plans.map(({ finding, state, risk }: Report) => [finding.code, finding.subject.name, finding.severity, state, risk])).toEqual([
+    ['fs-shutdown-ext4', '/srv/home', 'critical', 'available', 'data-loss'],
+    ['fs-shutdown-xfs', '/srv/base', 'critical', 'available', 'disruptive'],
+  ]);
+
+  const { code, report } = await doctor.fix('--auto', 'disruptive');
+  expect(report.repairs.map(({ finding, outcome, run }: Report) => [finding.code, outcome, run === null])).toEqual([
+    ['fs-shutdown-ext4', 'skipped', true],
+    ['fs-shutdown-xfs', 'repaired', false],
+  ]);
+  expect(code).toBe(1);
+  expect((await guest.run('cat /srv/base/file; touch /srv/base/new')).stdout).toBe('kept\n');
+  expect((await guest.run('touch /srv/home/more', { ok: false })).code).toBe(1);
+
+  // What could lose bytes is left to a person.
+  const [ext4] = plans;
+  const steps = ext4.steps.map(({ action }: Report) =>
+    action.argv.map((word: Report) => (typeof word === 'string' ? word : '/root/e2undo')),
+  );
+  expect(steps).toEqual([
+    ['umount', '-c', '/srv/home'],
+    ['e2fsck', '-f', '-p', '-z', '/root/e2undo', '/dev/mapper/vg-home'],
+    ['mount', '-t', 'ext4', '-o', 'rw,relatime,errors=remount-ro', '/dev/mapper/vg-home', '/srv/home'],
+  ]);
+  await guest.run(steps.map((argv: string[]) => argv.join(' ')).join('; '));
+  await guest.run('touch /srv/home/new');
+  expect(await guest.reboot()).toBe('running');
+  expect((await guest.run('cat /srv/home/file /srv/base/file; touch /srv/home/new /srv/base/new')).stdout).toBe('kept\nkept\n');
+  await expectWell(doctor);
+});
+
+it('a suspended volume, whose readers nothing ends: at most one child stays there, until it is resumed', async () => {
+  const { guest, doctor } = await open(
+    () => `volume stuck 310M; mkfs.xfs -q /dev/vg/stuck; mkdir /srv/stuck; mount /dev/vg/stuck /srv/stuck
+cd /srv/stuck; seq 3000 | xargs touch; cd /`,
+  );
+  const before = await processes(guest);
+  await guest.suspend('vg-stuck');
+  // Its list of files is read anew, and that never ends.
+  await guest.run('echo 3 > /proc/sys/vm/drop_caches');
+
+  const first = await doctor.check();
+  expect(first.ms).toBeLessThan(DEADLINE);
+  expect([found(first.report), unjudged(first.report), first.code]).toEqual([['device-suspended /srv/stuck'], [], 2]);
+  const left = await leftBehind(guest, before);
+  expect([...left.values()].filter((line) => !line.startsWith('D'))).toEqual([]);
+  expect(left.size).toBeLessThanOrEqual(1);
+  for (const pid of left.keys()) {
+    expect(JSON.stringify(first.report)).toContain(`pid ${pid}`);
+  }
+
+  const second = await doctor.check();
+  expect([found(second.report), unjudged(second.report)]).toEqual([['device-suspended /srv/stuck'], []]);
+  expect([...(await leftBehind(guest, before)).keys()]).toEqual([...left.keys()]);
+
+  await doByHand(guest, refusalOf(first.report, 'device-suspended', '/srv/stuck'), /(dmsetup resume .*)$/);
+  expect(await leftBehind(guest, before)).toEqual(new Map());
+  await expectWell(doctor);
+});
