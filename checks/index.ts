@@ -42,7 +42,7 @@ export const checks: readonly CheckIndexEntry[] = [
       'inodes-or-quota-full': '{subject}: {free} of {total} left ({of}): files cannot be made although there is room',
       'swap-backing': '{subject}: what this swap stands on is in trouble: {fault}',
       'configured-not-mounted': '{subject}: should be {use}, from {source}, and is not',
-      'mount-missed-late-device': '{subject}: is not {use}: {source} was late, is there now, and systemd does not try again',
+      'mount-missed-late-device': '{subject}: is not {use}: {source} is there now, but was not when systemd would have started it (or the line is newer than the boot), and systemd does not try again',
       'unit-failed': '{subject}: {unit} failed: {result}',
       'automount-target-gone': '{subject}: the next access will fail, because {source} is not there',
       'moved': '{subject}: what should be mounted here is mounted at {elsewhere}',

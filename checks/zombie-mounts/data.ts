@@ -3,7 +3,7 @@ import type { Evidence, Finding, Found, Plan, Seen, Subject } from '../../src/ch
 import { connectionOf } from '../../src/facts/fuse.ts';
 import { describeHolders, type Holder } from '../../src/facts/holders.ts';
 import { type KernelHolder, listKernelHolders } from '../../src/facts/kernel-holders.ts';
-import { isFuse, runtimeOf } from '../../src/facts/mount-kinds.ts';
+import { fateOf, isFuse, runtimeOf } from '../../src/facts/mount-kinds.ts';
 import type { Mount } from '../../src/facts/mountinfo.ts';
 import { judgedMounts, type Reach, sentenceOf } from '../../src/facts/reach.ts';
 import { fromByteString, type Name, sameName, showName, toByteString } from '../../src/names.ts';
@@ -70,7 +70,7 @@ export function dataOf(mount: Mount, facts: ZombieFacts, more: Partial<MountData
     fstype: mount.fstype,
     source: mount.source,
     runtime: runtimeOf(mount.point) ?? null,
-    alsoAt: facts.table.mounts.filter((other) => other.device === mount.device && other.id !== mount.id).map(({ point }) => point),
+    alsoAt: facts.table.mounts.filter((other) => fateOf(other) === fateOf(mount) && other.id !== mount.id).map(({ point }) => point),
     holders: heldBy(mount, facts),
     kernelHolders: heldInKernel(mount, facts),
     daemons: [],

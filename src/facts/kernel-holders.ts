@@ -1,6 +1,7 @@
 import { all, defineFact, outputOf, run } from '../check/asking.ts';
 import type { Asking } from '../check/types.ts';
 import { isBelow, type Name, sameName, showName, toByteString } from '../names.ts';
+import { isNfs } from './mount-kinds.ts';
 import { type Mount, mountTable, topAt } from './mountinfo.ts';
 import { beyondReach, mountedElsewhere } from './namespaces.ts';
 import { isAbsolute, overlayLayers } from './overlay.ts';
@@ -44,7 +45,7 @@ function* namespacesOf(mount: Mount | undefined): Asking<KernelHolder[]> {
   if (mount === undefined) {
     return [];
   }
-  const stay = beyondReach(mount, yield* mountedElsewhere(mount.device));
+  const stay = beyondReach(mount, yield* mountedElsewhere(mount.device, isNfs(mount) ? mount.source : null));
   return stay.map(({ pid }) => ({ kind: 'namespace', name: `process ${pid}` }));
 }
 

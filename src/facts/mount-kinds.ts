@@ -36,6 +36,18 @@ export function isNetwork(mount: Mount): boolean {
   return NETWORK.has(mount.fstype);
 }
 
+export function isNfs(mount: Mount): boolean {
+  return mount.fstype === 'nfs' || mount.fstype === 'nfs4';
+}
+
+/**
+ * What lives and dies together: a superblock. Of NFS also what was mounted of the server: an export and a directory in it
+ * share a superblock (and show the same root), and one can go stale without the other.
+ */
+export function fateOf(mount: Mount): string {
+  return isNfs(mount) ? `${mount.device} ${toByteString(mount.source)} ${toByteString(mount.root)}` : mount.device;
+}
+
 /** May keep a caller waiting for somebody who is not this kernel. */
 export function mayHang(mount: Mount): boolean {
   return isFuse(mount) || isNetwork(mount) || mount.fstype === 'autofs';

@@ -79,7 +79,7 @@ describe('otherTables', () => {
 describe('mountedElsewhere', () => {
   it('names who has a superblock, and its propagation there', async () => {
     const world = { tables: { 7: THEIRS } };
-    expect(await gather(world, mountedElsewhere('7:0'))).toMatchObject({ mounts: [{ pid: 7, tags: ['master:3'] }] });
-    expect(await gather(world, mountedElsewhere('7:1'))).toMatchObject({ mounts: [] });
+    expect(await gather(world, mountedElsewhere('7:0', null))).toMatchObject({ mounts: [{ pid: 7, tags: ['master:3'] }] });
+    expect(await gather(world, mountedElsewhere('7:1', null))).toMatchObject({ mounts: [] });
   });
 });

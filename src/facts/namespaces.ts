@@ -1,7 +1,7 @@
 import { all, defineFact, outputOf, read, run, whyNot } from '../check/asking.ts';
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Holds, Seen } from '../check/types.ts';
-import { toByteString } from '../names.ts';
+import { type Name, sameName, toByteString } from '../names.ts';
 import { type Mount, mountTable, parseMountinfo } from './mountinfo.ts';
 import { parseStat } from './process.ts';
 
@@ -156,11 +156,11 @@ export interface Elsewhere {
   complete: boolean;
 }
 
-/** Mounts of a superblock in other mount namespaces, by one process of each. */
-export const mountedElsewhere = defineFact('mounted-elsewhere', function* (device: string): Asking<Elsewhere> {
+/** Mounts of a superblock in other mount namespaces, by one process of each; with a source, those of this source only. */
+export const mountedElsewhere = defineFact('mounted-elsewhere', function* (device: string, source: Name | null): Asking<Elsewhere> {
   const { tables, looked, complete } = yield* otherTables('');
   const mounts = tables.flatMap((table) => {
-    const [found] = mountsIn(table, (each) => each === device);
+    const found = mountsIn(table, (each) => each === device).find((each) => source === null || sameName(each.source, source));
     return found === undefined ? [] : [{ pid: table.pid, tags: found.tags }];
   });
   return { mounts, looked, complete };
@@ -174,7 +174,7 @@ export function beyondReach({ tags }: Mount, { mounts }: Elsewhere): MountedElse
 
 /** No other mount namespace that can be seen keeps this superblock alive. */
 export const notMountedElsewhere = defineCondition('not-mounted-elsewhere', function* (args: { device: string }): Asking<Holds> {
-  const { mounts, looked } = yield* mountedElsewhere(args.device);
+  const { mounts, looked } = yield* mountedElsewhere(args.device, null);
   const pids = mounts.map(({ pid }) => pid).join(', ');
   const found = looked ? `still mounted in the mount namespace of process ${pids}` : 'the mount namespaces could not be listed';
   return looked && mounts.length === 0 ? { holds: true } : { holds: false, expected: `device ${args.device} mounted nowhere else`, found };

@@ -7,7 +7,7 @@ import { ERRNO, errnoAtEnd, errnoName } from './errno.ts';
 import { connectionOf, daemonsOf, fuseDaemons, onlyFor, waitingOn } from './fuse.ts';
 import { stillHung } from './left-behind.ts';
 import { type Looked, lookAt } from './look.ts';
-import { isFuse, isPseudo, mayHang, runtimeOf } from './mount-kinds.ts';
+import { fateOf, isFuse, isPseudo, mayHang, runtimeOf } from './mount-kinds.ts';
 import { type Mount, type MountTable, mountTable, topAt } from './mountinfo.ts';
 import { self } from './process.ts';
 import { xfsShutdown } from './xfs.ts';
@@ -58,16 +58,16 @@ export const reach = defineFact('reach', function* (): Asking<ReadonlyMap<number
     Map<number, Reach>,
     Map<number, Reach>,
   ];
-  const byDevice = new Map<string, Reach>();
+  const byFate = new Map<string, Reach>();
   for (const mount of asked) {
     const found = quick.get(mount.id) ?? slow.get(mount.id);
     if (found !== undefined) {
-      byDevice.set(mount.device, found);
+      byFate.set(fateOf(mount), found);
     }
   }
   const reached = new Map<number, Reach>();
   for (const mount of judgedMounts(table)) {
-    const found = byDevice.get(mount.device);
+    const found = byFate.get(fateOf(mount));
     if (found !== undefined) {
       reached.set(mount.id, found);
     }
@@ -84,14 +84,14 @@ export function judgedMounts(table: MountTable): Mount[] {
 
 /** One mount of each superblock: binds share its fate. The one with the shortest path. */
 function askedMounts(table: MountTable): Mount[] {
-  const byDevice = new Map<string, Mount>();
+  const byFate = new Map<string, Mount>();
   for (const mount of judgedMounts(table)) {
-    const other = byDevice.get(mount.device);
+    const other = byFate.get(fateOf(mount));
     if (other === undefined || toByteString(mount.point).length < toByteString(other.point).length) {
-      byDevice.set(mount.device, mount);
+      byFate.set(fateOf(mount), mount);
     }
   }
-  return [...byDevice.values()];
+  return [...byFate.values()];
 }
 
 function* askLocal(mounts: Mount[]): Asking<Map<number, Reach>> {

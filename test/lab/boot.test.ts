@@ -77,18 +77,17 @@ sync
 umount /srv/taken
 ls -d /srv/away/lost+found`);
   const late = await doctor.check();
-  expect
-    .soft([found(late.report), unjudged(late.report)])
-    .toEqual([
-      [
-        'configured-not-mounted /srv/new',
-        'configured-not-mounted /srv/taken',
-        'mount-missed-late-device /srv/late',
-        expect.stringMatching(/^mount-missed-late-device UUID=/),
-        'unit-failed /srv/wrong',
-      ],
-      [],
-    ]);
+  expect([found(late.report), unjudged(late.report)]).toEqual([
+    [
+      'configured-not-mounted /srv/taken',
+      'mount-missed-late-device /srv/late',
+      // A line that is newer than the boot cannot be told from one whose device was late.
+      'mount-missed-late-device /srv/new',
+      expect.stringMatching(/^mount-missed-late-device UUID=/),
+      'unit-failed /srv/wrong',
+    ],
+    [],
+  ]);
   const fixed = await doctor.fix('--auto', 'safe');
   const outcomes = fixed.report.repairs.map(({ finding, outcome }: Report) => `${outcome} ${finding.subject.name}`);
   expect(outcomes.toSorted()).toEqual([

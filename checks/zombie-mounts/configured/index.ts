@@ -5,7 +5,8 @@ import { planConfigured } from './plan.ts';
 export const configured: Part = {
   codes: {
     'configured-not-mounted': '{subject}: should be {use}, from {source}, and is not',
-    'mount-missed-late-device': '{subject}: is not {use}: {source} was late, is there now, and systemd does not try again',
+    'mount-missed-late-device':
+      '{subject}: is not {use}: {source} is there now, but was not when systemd would have started it (or the line is newer than the boot), and systemd does not try again',
     'unit-failed': '{subject}: {unit} failed: {result}',
     'automount-target-gone': '{subject}: the next access will fail, because {source} is not there',
     moved: '{subject}: what should be mounted here is mounted at {elsewhere}',

@@ -6,6 +6,6 @@ import { type Elsewhere, mountedElsewhere } from '../../../src/facts/namespaces.
 /** By device: other mount namespaces that keep a stopped ext4 alive. */
 export const stoppedElsewhere = defineFact('zombie-mounts.stopped-elsewhere', function* (): Asking<ReadonlyMap<string, Elsewhere>> {
   const devices = [...(yield* ext4Stops()).stops.keys()];
-  const found = yield* all(devices.map((device) => mountedElsewhere(device)));
+  const found = yield* all(devices.map((device) => mountedElsewhere(device, null)));
   return new Map(devices.map((device, index) => [device, found[index] as Elsewhere]));
 });

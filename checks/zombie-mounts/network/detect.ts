@@ -1,12 +1,11 @@
 import type { Confidence, Evidence } from '../../../src/check/types.ts';
 import { ERRNO } from '../../../src/facts/errno.ts';
 import { CONNECTIONS, connectionOf } from '../../../src/facts/fuse.ts';
-import { isNetwork } from '../../../src/facts/mount-kinds.ts';
+import { isNetwork, isNfs } from '../../../src/facts/mount-kinds.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
 import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach.ts';
 import { dataOf, holderEvidence, type Judgement, lineOf, type MountFound, quote, seconds, subjectOf } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { isNfs } from './facts.ts';
 
 export type NetworkCode = 'nfs-stale' | 'nfs-server-gone' | 'cifs-gone' | '9p-gone' | 'virtiofs-gone';
 export type NetworkFound = MountFound<NetworkCode>;

@@ -2,7 +2,7 @@ import { all, defineFact, outputOf, pause, run, seenAt } from '../../../src/chec
 import type { Asking, Evidence, Probe } from '../../../src/check/types.ts';
 import { ERRNO } from '../../../src/facts/errno.ts';
 import { kernelLog } from '../../../src/facts/kernel-log.ts';
-import { isNetwork } from '../../../src/facts/mount-kinds.ts';
+import { fateOf, isNetwork, isNfs } from '../../../src/facts/mount-kinds.ts';
 import { type Mount, mountTable, optionValue } from '../../../src/facts/mountinfo.ts';
 import { type Elsewhere, mountedElsewhere } from '../../../src/facts/namespaces.ts';
 import { reach } from '../../../src/facts/reach.ts';
@@ -46,10 +46,6 @@ export const nfsWords = defineFact('zombie-mounts.nfs-words', function* (): Aski
   );
 });
 
-export function isNfs(mount: Mount): boolean {
-  return mount.fstype === 'nfs' || mount.fstype === 'nfs4';
-}
-
 /** The last that the kernel said of the server, by its name in the source or its address. */
 function serverLine(lines: readonly string[], mount: Mount): string | undefined {
   // [ 4711.0] nfs: server nas not responding, still trying      [ 4890.2] nfs: server nas OK
@@ -88,7 +84,6 @@ export const staleElsewhere = defineFact('zombie-mounts.stale-elsewhere', functi
     const found = reached.get(mount.id);
     return isNetwork(mount) && found?.state === 'errno' && found.errno === ERRNO.ESTALE;
   });
-  const devices = [...new Set(stale.map(({ device }) => device))];
-  const found = yield* all(devices.map((device) => mountedElsewhere(device)));
-  return new Map(devices.map((device, index) => [device, found[index] as Elsewhere]));
+  const found = yield* all(stale.map(({ device, source }) => mountedElsewhere(device, source)));
+  return new Map(stale.map((mount, index) => [fateOf(mount), found[index] as Elsewhere]));
 });

@@ -1,5 +1,5 @@
 import type { Plan } from '../../../src/check/types.ts';
-import { isNetwork } from '../../../src/facts/mount-kinds.ts';
+import { fateOf, isNetwork } from '../../../src/facts/mount-kinds.ts';
 import { type Mount, optionList } from '../../../src/facts/mountinfo.ts';
 import { shellLine, showName, toByteString } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
@@ -33,7 +33,7 @@ function planStale({ data }: MountFinding<NetworkFound>, mount: Mount, facts: Zo
   const refused =
     refuseTakingAway(mount, facts) ??
     refuseHeld(data) ??
-    refuseStaying(mount, facts.staleElsewhere.get(mount.device)) ??
+    refuseStaying(mount, facts.staleElsewhere.get(fateOf(mount))) ??
     (data.alsoAt.length > 0
       ? {
           refused: `it is mounted at ${data.alsoAt.map(showName).join(', ')} too, and a new mount would join that one: unmount all of them first`,

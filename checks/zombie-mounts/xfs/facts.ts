@@ -9,7 +9,7 @@ import { xfsShutdown } from '../../../src/facts/xfs.ts';
 /** By device: other mount namespaces that keep a shut-down XFS alive. */
 export const shutdownMounts = defineFact('zombie-mounts.shutdown-mounts', function* (): Asking<ReadonlyMap<string, Elsewhere>> {
   const devices = [...new Set((yield* failingXfs()).map(({ device }) => device))];
-  const found = yield* all(devices.map((device) => mountedElsewhere(device)));
+  const found = yield* all(devices.map((device) => mountedElsewhere(device, null)));
   return new Map(devices.map((device, index) => [device, found[index] as Elsewhere]));
 });
 
