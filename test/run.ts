@@ -53,10 +53,8 @@ try {
     await tests('unit');
     if (why === undefined) {
       await tests('real');
-      await tests('alone');
     } else {
       skip('real', 'tests against real faults', why);
-      skip('alone', 'tests against real faults', why);
     }
     const whyNoLab = why ?? (await whyNoGuests());
     if (whyNoLab !== undefined) {

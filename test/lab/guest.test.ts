@@ -78,18 +78,21 @@ it('has readers that not even SIGKILL ends, until their device is resumed', asyn
   await guest.run(`for i in $(seq 50); do [ -e /proc/${pid} ] || exit 0; sleep 0.1; done; exit 1`);
 });
 
-it('starts anew with what is on its disks', async () => {
-  const guest = await open();
-  const before = await guest.bootId();
-  await guest.run(
-    `mkfs.xfs -q -f ${guest.disk('disk1')}; mkdir /srv/data; echo "${guest.disk('disk1')} /srv/data xfs defaults 0 0" >> /etc/fstab; mount /srv/data`,
-  );
-  await guest.run('echo kept > /srv/data/file');
-  expect(await guest.reboot()).toBe('running');
-  expect(await guest.bootId()).not.toBe(before);
-  expect((await guest.run('findmnt -n -o FSTYPE /srv/data; cat /srv/data/file')).stdout).toBe('xfs\nkept\n');
-  expect(guest.console()).toMatch(/reboot: Restarting system.*Welcome to/s);
-});
+// The tests of what systemd does at boot rest on a reboot too.
+if (process.env['STDOCTOR_TEST_FULL'] === '1') {
+  it('starts anew with what is on its disks', async () => {
+    const guest = await open();
+    const before = await guest.bootId();
+    await guest.run(
+      `mkfs.xfs -q -f ${guest.disk('disk1')}; mkdir /srv/data; echo "${guest.disk('disk1')} /srv/data xfs defaults 0 0" >> /etc/fstab; mount /srv/data`,
+    );
+    await guest.run('echo kept > /srv/data/file');
+    expect(await guest.reboot()).toBe('running');
+    expect(await guest.bootId()).not.toBe(before);
+    expect((await guest.run('findmnt -n -o FSTYPE /srv/data; cat /srv/data/file')).stdout).toBe('xfs\nkept\n');
+    expect(guest.console()).toMatch(/reboot: Restarting system.*Welcome to/s);
+  });
+}
 
 it('loses what was not flushed when its power is cut', async () => {
   const guest = await open();
