@@ -5,16 +5,23 @@ import { suspendedMappings } from './suspended.ts';
 
 const TABLE =
   '1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:22 / /sys rw - sysfs sysfs rw\n3 1 253:0 / /a rw - xfs /dev/mapper/vg-a rw\n4 1 253:0 / /bind rw - xfs /dev/mapper/vg-a rw\n5 1 253:1 / /b rw - ext4 /dev/mapper/vg-b rw\n';
+const LOWER = '253:2 ../../devices/virtual/block/dm-2';
 const LIST = ['254:0 ../../devices/vda', '253:0 ../../devices/virtual/block/dm-0', '253:1 ../../devices/virtual/block/dm-1'];
 
-async function suspended(states: Record<string, [first: string, again: string]>): Promise<[unknown, string[]]> {
+async function suspended(
+  states: Record<string, [first: string, again: string]>,
+  more: { list?: string[]; slaves?: string } = {},
+): Promise<[unknown, string[]]> {
   const target = fakeTarget((probe) => {
     const words = wordsOf(probe);
     const [, name, file] = /^\/sys\/block\/(dm-\d)\/dm\/(\w+)$/.exec(words) ?? [];
     if (name !== undefined) {
       return said(file === 'name' ? `vg-${name}\n` : ((states[name] ?? ['0\n', '0\n'])[probe.take === 'again' ? 1 : 0] as string));
     }
-    return said(words === '/proc/self/mountinfo' ? TABLE : LIST.map((line) => `${line}\n`).join(''));
+    if (words.includes('/slaves')) {
+      return more.slaves === undefined ? undefined : said(more.slaves);
+    }
+    return said(words === '/proc/self/mountinfo' ? TABLE : (more.list ?? LIST).map((line) => `${line}\n`).join(''));
   });
   const round = new Round({ ...target, via: 'recording' }, Date.now() + 5000);
   const { suspended: found, unjudged } = await round.gather(suspendedMappings());
@@ -39,6 +46,18 @@ describe('suspendedMappings', () => {
       ['253:0', 'unjudged'],
       ['253:1', 'unjudged'],
     ]);
+  });
+
+  it('what stands on a suspended device further down is not healthy', async () => {
+    const list = [...LIST, LOWER];
+    const states: Record<string, [string, string]> = { 'dm-2': ['1\n', '1\n'] };
+    const slaves = '/sys/block/dm-1/slaves dm-2\n/sys/block/dm-0/slaves sda\n/sys/block/dm-2/slaves sda\n';
+    expect((await suspended(states, { list, slaves }))[0]).toEqual([['253:1', 'unjudged']]);
+    expect((await suspended(states, { list }))[0]).toEqual([
+      ['253:0', 'unjudged'],
+      ['253:1', 'unjudged'],
+    ]);
+    expect((await suspended({ 'dm-2': ['1\n', '0\n'] }, { list, slaves }))[0]).toEqual([]);
   });
 
   it('looks once where none is', async () => {
