@@ -46,6 +46,8 @@ export class SshTarget extends HostTarget {
   protected override readonly usualLimitMs = USUAL_LIMIT_MS;
   #toRead: { probe: Probe & { kind: 'read' }; until: number; tell(outcome: Outcome): void }[] = [];
   #session: Promise<Session | Unreached> | undefined;
+  /** Boot id at the first connection. */
+  #boot: string | undefined;
   #broken = 0;
   #lost: string | undefined;
 
@@ -103,7 +105,16 @@ export class SshTarget extends HostTarget {
   async #connect(until: number): Promise<Session | Unreached> {
     const { sudo, lifeMs } = this.#options;
     const session = await Session.open({ destination: this.#destination, sudo, searchPath: this.#searchPath, until, lifeMs });
-    return session instanceof Session ? session : this.#giveUp({ state: session.state, why: session.why });
+    if (!(session instanceof Session)) {
+      return this.#giveUp({ state: session.state, why: session.why });
+    }
+    // What was asked of one host, in one boot, says nothing about what answers now: no guard would hold.
+    this.#boot ??= session.boot;
+    if (session.boot !== this.#boot) {
+      void session.close();
+      return this.#giveUp({ state: 'unreachable', why: 'it was restarted since it was first asked, or another host answers in its place' });
+    }
+    return session;
   }
 
   #giveUp(refusal: Unreached): Unreached {

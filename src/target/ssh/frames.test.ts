@@ -83,9 +83,9 @@ describe('parseFrame', () => {
 
 describe('parseReady', () => {
   it.each([
-    ['ready 1 b64 setsid 0', { encoding: 'b64', setsid: true, uid: 0 }],
-    ['ready 1 hex nosetsid 1000', { encoding: 'hex', setsid: false, uid: 1000 }],
-    ['ready 1 none nosetsid', { encoding: 'none', setsid: false, uid: undefined }],
+    ['ready 1 b64 setsid 0 d9f8-1', { encoding: 'b64', setsid: true, uid: 0, boot: 'd9f8-1' }],
+    ['ready 1 hex nosetsid 1000', { encoding: 'hex', setsid: false, uid: 1000, boot: '' }],
+    ['ready 1 none nosetsid', { encoding: 'none', setsid: false, uid: undefined, boot: '' }],
     ['ready 2 b64 setsid 0', undefined],
     ['root', undefined],
   ])('%s', (line, expected) => {

@@ -16,6 +16,8 @@ export interface Ready {
   encoding: string;
   setsid: boolean;
   uid: number | undefined;
+  /** Boot id; empty where the host does not tell. */
+  boot: string;
 }
 
 export interface FrameListener {
@@ -117,10 +119,10 @@ function decode(data: string, encoding: string): Buffer | undefined {
   return /^[A-Za-z0-9+/]+={0,2}$/.test(data) && data.length % 4 === 0 ? Buffer.from(data, 'base64') : undefined;
 }
 
-/** `ready 1 ENCODING SETSID UID`; undefined for another version. */
-export function parseReady([word, version, encoding = 'none', setsid, uid]: readonly string[]): Ready | undefined {
+/** `ready 1 ENCODING SETSID UID BOOT`; undefined for another version. */
+export function parseReady([word, version, encoding = 'none', setsid, uid, boot = '']: readonly string[]): Ready | undefined {
   if (word !== 'ready' || version !== '1') {
     return undefined;
   }
-  return { encoding, setsid: setsid === 'setsid', uid: uid !== undefined && /^[0-9]+$/.test(uid) ? Number(uid) : undefined };
+  return { encoding, setsid: setsid === 'setsid', uid: uid !== undefined && /^[0-9]+$/.test(uid) ? Number(uid) : undefined, boot };
 }

@@ -61,7 +61,8 @@ z() { trap '' TERM HUP PIPE; trap - EXIT; kill -TERM 0; sleep 2; kill -KILL 0; }
 b() { trap - EXIT; kill $w; exit 0; }
 { trap 'kill $s; exit' TERM; sleep @LIFE@ & s=$!; wait $s && z; } </dev/null >/dev/null 2>&1 & w=$!
 trap z EXIT; trap 'exit 1' HUP INT TERM PIPE
-printf '\\n%s ready 1 %s %s %s\\n' '@NONCE@' $W "\${S:-nosetsid}" "$(id -u 2>/dev/null)"
+B=; { IFS= read -r B </proc/sys/kernel/random/boot_id; } 2>/dev/null
+printf '\\n%s ready 1 %s %s %s %s\\n' '@NONCE@' $W "\${S:-nosetsid}" "$(id -u 2>/dev/null)" "$B"
 `;
 
 // A shell runs nothing of a line in braces before it has read the closing one: a line that a broken connection cuts is

@@ -40,6 +40,8 @@ export class Session {
   uid: number | undefined;
   /** What is done there can outlive the connection. */
   hasSetsid = false;
+  /** Boot id of the host. */
+  boot = '';
   readonly #ssh: ChildProcess;
   readonly #nonce = randomBytes(12).toString('hex');
   readonly #reader: FrameReader;
@@ -148,6 +150,7 @@ export class Session {
       }
       this.uid = ready.uid;
       this.hasSetsid = ready.setsid;
+      this.boot = ready.boot;
       return ready.uid === 0 || !sudo ? undefined : await this.#becomeRoot(life, gone, late);
     } finally {
       timer.abort();
