@@ -11,7 +11,6 @@ import { probeKey } from './probe-key.ts';
 
 export const READ_AT_MOST = 1024 * 1024;
 const SLOTS = 8;
-const BYTES_AT_MOST = 64 * 1024 * 1024;
 
 // What a kind of question says on its own stays out of the answer: it is the common part of every one.
 type Said<A> = A extends unknown ? Omit<A, 'at' | 'ms'> : never;
@@ -31,6 +30,8 @@ export abstract class HostTarget implements Target {
   protected abstract readonly memory: LeftBehindMemory;
   /** Where a question says nothing else, in milliseconds. */
   protected readonly usualLimitMs: number = 5000;
+  /** Of one answer. */
+  protected readonly bytesAtMost: number = 64 * 1024 * 1024;
   /** Starts a command; settles soon after the limit. mustEnd: the limit is the deadline of the run. */
   protected abstract start(
     argv: readonly Name[],
@@ -77,14 +78,14 @@ export abstract class HostTarget implements Target {
       return { state: 'cut', why: 'the deadline of the run had passed' };
     }
     const how = { suspect: probe.suspect === true, mustEnd: time < limitMs };
-    const end = await this.start(probe.argv, time, BYTES_AT_MOST, how);
+    const end = await this.start(probe.argv, time, this.bytesAtMost, how);
     switch (end.state) {
       case 'exited':
         return absentThroughWrapper(probe, end.code, end.err) ?? { state: 'ok', code: end.code, out: end.out, err: end.err };
       case 'not-started':
         return notStarted(showName(probe.argv[0] ?? ''), end.errno);
       case 'too-much':
-        return { state: 'denied', why: `more than ${BYTES_AT_MOST} bytes of output` };
+        return { state: 'denied', why: `more than ${this.bytesAtMost} bytes of output` };
       case 'no-answer':
         return end.outcome;
       case 'given-up':

@@ -44,6 +44,8 @@ export class SshTarget extends HostTarget {
   readonly #destination: Destination;
   readonly #searchPath = safeSearchPath(process.env['PATH']);
   protected override readonly usualLimitMs = USUAL_LIMIT_MS;
+  /** Many hosts are asked at once. */
+  protected override readonly bytesAtMost = 16 * 1024 * 1024;
   #toRead: { probe: Probe & { kind: 'read' }; until: number; tell(outcome: Outcome): void }[] = [];
   #session: Promise<Session | Unreached> | undefined;
   /** Boot id at the first connection. */

@@ -16,7 +16,7 @@ const READY_MS = 20_000;
 const STDERR_AT_MOST = 4096;
 /** More than this of complaints, or of answers that nobody has taken yet, is no host's. */
 const COMPLAINTS_AT_MOST = 1024 * 1024;
-const HELD_AT_MOST = 48 * 1024 * 1024;
+const HELD_AT_MOST = 20 * 1024 * 1024;
 /** Of a buffer, beside its bytes. */
 const FRAME_COSTS = 128;
 /** For the answer to what became of a question that is given up. */
@@ -282,7 +282,7 @@ export class Session {
     const question = this.#pending.get(frame.id);
     if (question !== undefined) {
       if (!this.#take(question, frame)) {
-        this.#end({ state: 'unreachable', why: 'it sent more than was asked for' });
+        this.#end({ state: 'unreachable', why: 'it sent more than was asked for, or more at once than is taken' });
       }
     } else if (frame.id >= this.#next) {
       this.#end({ state: 'unreachable', why: 'it answered what was not asked' });
