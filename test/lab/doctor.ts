@@ -1,4 +1,4 @@
-/** The doctor, at work on a guest: from here over ssh, or in the guest itself. */
+/** The doctor, at work on a guest over ssh. */
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,17 +15,12 @@ export interface Reported {
   ms: number;
 }
 
-/** In a guest, where `copyIn` puts the program. */
-const INSIDE = '/opt/stdoctor';
-
 export class Doctor {
-  readonly #guest: Guest;
   readonly #host: string;
   readonly #env: Record<string, string>;
 
   /** With a journal of its own, which outlives the guest's reboots. */
   constructor(guest: Guest, user: User = 'root') {
-    this.#guest = guest;
     this.#host = user === 'root' ? guest.name : `${user}@${guest.name}`;
     const bin = guest.path('bin');
     if (!existsSync(bin)) {
@@ -69,16 +64,6 @@ export class Doctor {
 
   async fix(...args: string[]): Promise<Reported> {
     return parsed(await this.run('fix', 'zombie-mounts', '--json', ...args));
-  }
-
-  /** Puts the program into the guest. */
-  async moveIn(): Promise<void> {
-    await this.#guest.copyIn(ROOT, INSIDE, { only: ['package.json', 'bin', 'dist', 'node_modules'] });
-  }
-
-  /** In the guest. */
-  async inside(...args: string[]): Promise<Reported> {
-    return parsed(await this.#guest.run(['node', `${INSIDE}/bin/run.js`, ...args, '--json'], { ok: false, timeoutMs: 180_000 }));
   }
 }
 
