@@ -13,6 +13,7 @@ import type { Expected } from '../src/check/tester.ts';
 import type { Claim, Json } from '../src/check/types.ts';
 import type { CheckResult, FindingResult } from '../src/engine/result.ts';
 import { resolveAction } from '../src/journal/references.ts';
+import { wantedSshfs, withOpenProc } from '../test/real/wanted.ts';
 import { type Ran, ROOT, type Sshfs, until, World } from '../test/real/world.ts';
 
 const STORE = '/srv/store';
@@ -69,6 +70,13 @@ const ZOMBIES: Record<string, Recorded> = {
     how: 'sshfs, its daemon killed with SIGKILL',
     repair: true,
     make: async (world) => (await remote(world)).kill(),
+  },
+  'fuse-dead-wanted': {
+    ...sick,
+    findings: critical('fuse-dead', REMOTE, 'safe'),
+    how: 'sshfs mounted as a line of /etc/fstab says, its daemon killed with SIGKILL',
+    repair: true,
+    make: async (world) => (await wantedSshfs(world, 'remote', { point: REMOTE, more: ',fsname=nas:/export/remote' })).kill(),
   },
   'fuse-dead-held': {
     ...sick,
@@ -320,6 +328,19 @@ const ZOMBIES: Record<string, Recorded> = {
       await world.run(['umount', DATA]);
     },
   },
+  'foreign-ns-holder-replaced': {
+    ...sick,
+    findings: warning('foreign-ns-holder', REMOTE, 'disruptive'),
+    how: 'sshfs, unmounted and mounted anew while a process in a mount namespace of its own (unshare -m) has the old one',
+    repair: true,
+    make: async (world) => {
+      await remote(world);
+      const holder = world.hold(['unshare', '-m', '--propagation', 'private', 'sleep', 'infinity']);
+      await until(() => nameOf(holder.pid as number) === 'sleep');
+      await world.run(['umount', REMOTE]);
+      await remote(world);
+    },
+  },
   'configured-not-mounted': {
     ...sick,
     findings: critical('configured-not-mounted', DATA, 'safe'),
@@ -365,6 +386,20 @@ const ZOMBIES: Record<string, Recorded> = {
       await remote(world);
       await world.sshfs('again', { point: REMOTE, options: ['fsname=nas:/export/remote'] });
       await until(() => world.mountsAt(REMOTE).length === 2);
+    },
+  },
+  'stacked-over-dead': {
+    ...sick,
+    findings: warning('stacked', REMOTE, 'disruptive'),
+    how: 'ext4 on a loop device, mounted over an sshfs whose daemon was killed with SIGKILL, where no process hides what it holds from root',
+    repair: true,
+    make: async (world) => {
+      await withOpenProc(world);
+      const dead = await remote(world);
+      const { node } = await world.image('data', 'ext4', { point: DATA });
+      await world.run(['umount', DATA]);
+      await dead.kill();
+      await world.run(['mount', '-o', 'noatime', node, REMOTE]);
     },
   },
   'healthy-sshfs': {
@@ -684,7 +719,7 @@ async function recordStage(
     recorded.as === undefined ? [] : ['setpriv', '--reuid', String(recorded.as.uid), '--regid', String(recorded.as.gid), '--clear-groups'];
   const tape = join(TAPES, 'tape');
   const ran: Ran = await world.run([...as, process.execPath, STAGE, tape, wanted, JSON.stringify(claims)], {
-    env: { RECORD_SINCE: String(since), ...(recorded.as === undefined && { RECORD_STATE: world.state }) },
+    env: { ...world.env, RECORD_SINCE: String(since), ...(recorded.as === undefined && { RECORD_STATE: world.state }) },
   });
   rmSync(directory, { recursive: true, force: true });
   cpSync(tape, directory, { recursive: true });
@@ -738,8 +773,9 @@ async function recordRepair(
     if (action.kind === 'write') {
       await world.run(['tee', String(action.path)], { input: action.content });
     } else if (action.argv.every((word) => typeof word === 'string')) {
-      // e2fsck ends with 1 where it has mended something.
-      const ran = await world.run(action.argv as string[], { ok: action.argv[0] !== 'e2fsck' });
+      // e2fsck ends with 1 where it has mended something. What a mounted FUSE starts keeps what it was given to print to.
+      const quiet = action.argv[0] === 'mount' ? ['sh', '-c', 'exec "$@" > /dev/null 2>&1', 'sh'] : [];
+      const ran = await world.run([...quiet, ...(action.argv as string[])], { ok: action.argv[0] !== 'e2fsck' });
       if (ran.code > 1) {
         throw new Error(`e2fsck ended with ${ran.code}: ${ran.stderr}`);
       }

@@ -9,6 +9,7 @@ import type { Expected } from '../src/check/tester.ts';
 import { ROOT } from '../test/cli.ts';
 import { Doctor, type Report } from '../test/lab/doctor.ts';
 import { Guest } from '../test/lab/guest.ts';
+import { SMB } from '../test/lab/smb.ts';
 
 const MACHINE_ID = '5f0c1d3a9b7e4c628d41a6e2f3b09c75';
 
@@ -18,8 +19,9 @@ interface Recorded extends Omit<Expected, 'source'> {
   make?(guest: Guest): Promise<unknown>;
 }
 
-const critical = (code: string, ...subjects: string[]) =>
-  subjects.map((subject) => ({ code, subject, severity: 'critical' as const, risk: 'refused' as const }));
+const critical = (code: string, subject: string, risk: 'disruptive' | 'data-loss' | 'refused') => [
+  { code, subject, severity: 'critical' as const, risk },
+];
 const warning = (code: string, subject: string, risk: 'safe' | 'refused') => ({ code, subject, severity: 'warning' as const, risk });
 const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
 const sick = { outcome: 'findings' as const };
@@ -39,16 +41,43 @@ mount -t nfs -o vers=4.2,soft,timeo=10,retrans=1,nosharecache 127.0.0.1:/srv/exp
       {
         name: 'nfs-stale',
         ...sick,
-        findings: critical('nfs-stale', '/mnt/sub'),
+        findings: critical('nfs-stale', '/mnt/sub', 'data-loss'),
         how: 'an NFS mount of a directory that was removed on the server and made anew',
         make: (guest) => guest.run('rmdir /srv/export/sub && mkdir /srv/export/sub; stat /mnt/sub; true'),
       },
       {
         name: 'nfs-server-gone',
         ...sick,
-        findings: critical('nfs-server-gone', '/mnt/hard'),
+        findings: critical('nfs-server-gone', '/mnt/hard', 'data-loss'),
         how: 'a hard NFS mount, its server stopped',
         make: (guest) => guest.run('umount -l /mnt/sub; systemctl stop nfs-server'),
+      },
+    ],
+  },
+  network: {
+    prepare: async (guest) => {
+      await guest.write('/etc/samba/smb.conf', SMB);
+      await guest.run(`set -e
+mkdir /srv/share /mnt/cifs /mnt/nine; systemctl start smbd
+setsid diod -f -n -l 127.0.0.1:5640 -e /srv/share > /dev/null 2>&1 < /dev/null &
+mount -t cifs //127.0.0.1/share /mnt/cifs -o guest,echo_interval=2
+mount -t 9p 127.0.0.1 /mnt/nine -o trans=tcp,port=5640,aname=/srv/share,version=9p2000.L`);
+    },
+    cases: [
+      { name: 'healthy-network', ...healthy('cifs-gone', '9p-gone'), how: 'a CIFS and a 9p mount of the same host' },
+      {
+        name: '9p-gone',
+        ...sick,
+        findings: critical('9p-gone', '/mnt/nine', 'refused'),
+        how: 'a 9p mount, its server (diod) stopped with SIGSTOP',
+        make: (guest) => guest.run('pkill -STOP diod'),
+      },
+      {
+        name: 'cifs-gone',
+        ...sick,
+        findings: critical('cifs-gone', '/mnt/cifs', 'data-loss'),
+        how: 'a CIFS mount, its server (smbd) stopped with SIGSTOP',
+        make: (guest) => guest.run('pkill -CONT diod; sleep 1; pkill -STOP smbd'),
       },
     ],
   },
@@ -69,14 +98,14 @@ mkfs.ext4 -q ${guest.disk('disk1')}; mkdir /srv/pulled; mount ${guest.disk('disk
       {
         name: 'device-suspended',
         ...sick,
-        findings: critical('device-suspended', '/srv/stuck'),
+        findings: critical('device-suspended', '/srv/stuck', 'disruptive'),
         how: 'an XFS on a logical volume, dmsetup suspend',
         make: (guest) => guest.suspend('vg-stuck'),
       },
       {
         name: 'device-gone',
         ...sick,
-        findings: critical('device-gone', '/srv/pulled'),
+        findings: critical('device-gone', '/srv/pulled', 'data-loss'),
         how: 'an ext4, its SCSI disk pulled out',
         make: async (guest) => {
           await guest.resume('vg-stuck');
@@ -86,7 +115,7 @@ mkfs.ext4 -q ${guest.disk('disk1')}; mkdir /srv/pulled; mount ${guest.disk('disk
       {
         name: 'device-vanished-under-fs',
         ...sick,
-        findings: critical('device-vanished-under-fs', '/srv/data'),
+        findings: critical('device-vanished-under-fs', '/srv/data', 'data-loss'),
         how: 'an XFS on a logical volume, dmsetup wipe_table',
         make: (guest) => guest.run('umount -l /srv/pulled; dmsetup wipe_table vg-data'),
       },

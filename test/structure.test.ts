@@ -11,8 +11,6 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BYTES_OF_CASES_AT_MOST = 3_500_000;
 /** Codes without a sick or a healthy case, and why. */
 const LATER: Readonly<Record<string, string>> = {
-  'cifs-gone': 'needs a server that the lab does not have',
-  '9p-gone': 'needs a server that the lab does not have',
   'virtiofs-gone': 'needs a server that the lab does not have',
 };
 

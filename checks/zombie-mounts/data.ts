@@ -91,7 +91,7 @@ export function standsForDevice(mount: Mount, { table }: ZombieFacts): boolean {
   );
 }
 
-function heldBy(mount: Mount, facts: ZombieFacts): Holder[] {
+export function heldBy(mount: Mount, facts: ZombieFacts): Holder[] {
   return facts.holders?.byPoint.get(toByteString(mount.point)) ?? [];
 }
 

@@ -5,6 +5,7 @@ import { judgedMounts } from '../../src/facts/reach.ts';
 import { answered, type Judgement, subjectOf, whyUnjudged, type ZombieFound } from './data.ts';
 import type { ZombieFacts } from './facts.ts';
 import { parts } from './parts.ts';
+import { oddStacks } from './stacks/layers.ts';
 
 export function detect(facts: ZombieFacts): Verdict<ZombieFound> {
   const verdict = {
@@ -45,11 +46,17 @@ export function detect(facts: ZombieFacts): Verdict<ZombieFound> {
   return verdict;
 }
 
-/** Mounts with storage behind them that no path reaches, and whose superblock no visible mount stands for. */
-function hiddenMounts({ table }: ZombieFacts): Mount[] {
+/** Mounts with storage behind them that no path reaches, whose superblock no visible mount stands for, and that no finding is about. */
+function hiddenMounts({ table, daemons }: ZombieFacts): Mount[] {
   const shown = new Set(table.mounts.filter((mount) => table.visible.has(mount.id)).map(({ device }) => device));
+  const dead = new Set(oddStacks(table, daemons).flatMap(({ odd, below }) => (below === 'dead' ? [odd] : [])));
   return table.mounts.filter(
-    (mount) => !table.visible.has(mount.id) && !isPseudo(mount) && !shown.has(mount.device) && runtimeOf(mount.point) === undefined,
+    (mount) =>
+      !table.visible.has(mount.id) &&
+      !isPseudo(mount) &&
+      !shown.has(mount.device) &&
+      !dead.has(mount) &&
+      runtimeOf(mount.point) === undefined,
   );
 }
 

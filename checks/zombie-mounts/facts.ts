@@ -19,12 +19,15 @@ import type { Name } from '../../src/names.ts';
 import { bindSources, deletedBinds } from './binds/facts.ts';
 import { configured } from './configured/facts.ts';
 import { orphans } from './connections/facts.ts';
+import { lostVolumes } from './devices/facts.ts';
 import { stoppedElsewhere } from './ext4/facts.ts';
 import { sshfsDaemons } from './fuse/facts.ts';
 import { foreigners } from './namespaces/facts.ts';
+import { foreignPlaces } from './namespaces/places.ts';
 import { nfsWords, staleElsewhere } from './network/facts.ts';
 import { overlays } from './overlays/facts.ts';
 import { covered } from './stacks/facts.ts';
+import { oddStacks } from './stacks/layers.ts';
 import { shutdownMounts, shutdowns } from './xfs/facts.ts';
 
 const daemons = defineFact('zombie-mounts.daemons', function* (): Asking<FuseDaemons | undefined> {
@@ -32,7 +35,7 @@ const daemons = defineFact('zombie-mounts.daemons', function* (): Asking<FuseDae
   return mounts.some(isFuse) ? yield* fuseDaemons() : undefined;
 });
 
-/** Mount points that a repair would take away. */
+/** Mount points that a repair would take away, or a person. */
 const lostPoints = defineFact('zombie-mounts.lost-points', function* (): Asking<Name[]> {
   const table = yield* mountTable();
   const reached = yield* reach();
@@ -45,11 +48,13 @@ const lostPoints = defineFact('zombie-mounts.lost-points', function* (): Asking<
     ...(yield* lostMappings()).lost.keys(),
   ]);
   const layers = yield* overlays();
+  const stacked = new Set(oddStacks(table, yield* daemons()).map(({ top }) => top));
   const lacks = ({ id }: Mount) => layers.get(id)?.some(({ state }) => state === 'missing') ?? false;
   return table.mounts
     .filter(
       (mount) =>
         lacks(mount) ||
+        stacked.has(mount) ||
         binds.has(mount) ||
         deletedLoops.has(mount.device) ||
         broken.has(mount.device) ||
@@ -87,6 +92,7 @@ export const needs = {
   blocks: blockDevices,
   goneDevices,
   lostMappings,
+  lostVolumes,
   suspendedMappings,
   btrfs: btrfsWithoutDisks,
   ext4Stops,
@@ -101,6 +107,7 @@ export const needs = {
   overlays,
   orphans,
   foreigners,
+  foreignPlaces,
 };
 
 export type ZombieFacts = Facts<typeof needs>;

@@ -2,16 +2,20 @@
 import type { Claim, Finding, Step } from '../../src/check/types.ts';
 import { listHolders } from '../../src/facts/holders.ts';
 import { listKernelHolders } from '../../src/facts/kernel-holders.ts';
-import { runtimeOf } from '../../src/facts/mount-kinds.ts';
-import { type Mount, mountGone, optionList } from '../../src/facts/mountinfo.ts';
+import { emptyDirectory } from '../../src/facts/look.ts';
+import { isFuse, isNfs, runtimeOf } from '../../src/facts/mount-kinds.ts';
+import { claimPathOn, type Mount, mountGone, optionList } from '../../src/facts/mountinfo.ts';
 import { beyondReach, type Elsewhere } from '../../src/facts/namespaces.ts';
-import { type Name, showName, toByteString } from '../../src/names.ts';
+import { mountAnswers } from '../../src/facts/reach.ts';
+import { unitIs } from '../../src/facts/units.ts';
+import { type Name, sameName, showName, toByteString } from '../../src/names.ts';
+import { isBind, type Wanted } from './configured/facts.ts';
 import { heldInKernel, type MountFound } from './data.ts';
 import type { ZombieFacts } from './facts.ts';
 
 export type MountFinding<F extends MountFound = MountFound> = Finding<F>;
 
-type Refusal = { refused: string };
+export type Refusal = { refused: string };
 
 /** The mount a finding is about, unless somebody else minds it. */
 export function mountOfFinding({ data }: MountFinding, { table }: ZombieFacts): Mount | Refusal {
@@ -66,18 +70,71 @@ export function refuseStaying(mount: Mount, elsewhere: Elsewhere | undefined): R
     : { refused: `process ${stays.map(({ pid }) => pid).join(', ')} keeps it mounted in a mount namespace of its own: stop that first` };
 }
 
+/**
+ * What follows the unmount of something dead that /etc/fstab or a unit of systemd wants there. None where the next access
+ * mounts it, another mount or files show then, or systemd knows it differently: what is missing is a finding of its own then.
+ */
+export function mountAsConfigured(mount: Mount, { table, configured, covered, self }: ZombieFacts): Step[] {
+  const wanted = configured.mounted.find(({ target }) => sameName(target, mount.point));
+  const below = table.mounts.filter((other) => other !== mount && (other.id === mount.parent || sameName(other.point, mount.point)));
+  if (wanted === undefined || !self.mayMount || wanted.byAutomount || isBind(wanted) || !isOfType(mount, wanted.fstype)) {
+    return [];
+  }
+  if (below.some(({ fstype, point }) => fstype === 'autofs' || sameName(point, mount.point))) {
+    return [];
+  }
+  const { unit } = wanted;
+  const under = covered.looked.get(mount.id);
+  if (under?.state === 'found' && !under.empty) {
+    return [];
+  }
+  const isUsable = unit !== undefined && unit.loadState === 'loaded' && !unit.needsReload;
+  if (configured.units.state !== 'no-systemd' && !(configured.units.state === 'known' && isUsable)) {
+    return [];
+  }
+  return [mountWanted(wanted, 'restart', claimPathOn(table, mount.point, mount), [emptyDirectory({ path: mount.point })])];
+}
+
+/** What is configured is of the kind that was mounted. fstab(5) may call a FUSE by the name of its helper, and NFS of any version `nfs`. */
+function isOfType(mount: Mount, wanted: string): boolean {
+  const helped = isFuse(mount) && (wanted.startsWith('fuse') || ['fuse', 'fuseblk', `fuse.${wanted}`].includes(mount.fstype));
+  return helped || wanted === 'auto' || mount.fstype === wanted || mount.fstype === `${wanted}4`;
+}
+
+/**
+ * Mounts what is configured, at its place, which `free` says is free. By its unit of systemd, where there is one: a restart
+ * takes along whoever requires it, a mere start nobody.
+ */
+export function mountWanted({ target, source, line, unit }: Wanted, how: 'start' | 'restart', free: Claim, guards: Claim[]): Step {
+  const restarts = unit !== undefined && how === 'restart';
+  return {
+    title: `Mount ${showName(source)} at ${showName(target)}`,
+    why: `As it is configured. Nothing is mounted there, and nothing lies there that it would hide.${restarts ? ' Services that require it are restarted.' : ''}`,
+    risk: restarts ? 'disruptive' : 'safe',
+    action: run(...(unit === undefined ? ['mount', line?.target ?? target] : ['systemctl', how, unit.id])),
+    guards: [free, ...guards],
+    proof: [mountAnswers({ point: target }), ...(unit === undefined ? [] : [unitIs({ unit: unit.id, states: ['active'] })])],
+    patienceMs: 5000,
+    limitMs: 180_000,
+    undo: { action: run('umount', '-c', target), proof: [free] },
+  };
+}
+
 /** Mounts the device of this mount again, as it was. */
 export function mountCommand(mount: Mount): Name[] {
   return ['mount', '-t', mount.fstype, '-o', mountOptions(mount), mount.source, mount.point];
 }
 
-/** What the kernel shows and mount(8) does not take: attr2 is the only format of XFS left, the others are states of ext4. */
+/**
+ * What the kernel shows and mount(8) does not take: attr2 is the only format of XFS left, the others are states of ext4.
+ * Addresses are found out by mount.nfs itself, nfs(5).
+ */
 const NO_OPTIONS = new Set(['rw', 'attr2', 'shutdown', 'emergency_ro']);
 
 /** Per-mount and superblock options together, as mount(8) takes them. */
 export function mountOptions(mount: Mount): string {
   const options = [...new Set([...optionList(mount.options), ...optionList(mount.superOptions)])].filter(
-    (option) => !NO_OPTIONS.has(option),
+    (option) => !NO_OPTIONS.has(option) && !(isNfs(mount) && /^(addr|clientaddr|mountaddr)=/.test(option)),
   );
   return (options.includes('ro') ? options : ['rw', ...options]).join(',');
 }

@@ -1,6 +1,7 @@
 /** Which block devices the kernel still has, and which of those below mounts and swap have lost what they stood on. */
 import { all, defineFact, outputOf, read, run, seenAt, sourceOf, whyNot } from '../check/asking.ts';
-import type { Answer, Asking, Evidence, Probe, Seen } from '../check/types.ts';
+import { defineCondition } from '../check/condition.ts';
+import type { Answer, Asking, Evidence, Holds, Probe, Seen } from '../check/types.ts';
 import { type Name, toByteString } from '../names.ts';
 import { type MountTable, mountOf, mountTable } from './mountinfo.ts';
 
@@ -122,6 +123,23 @@ export const lostMappings = defineFact('lost-mappings', function* (): Asking<Los
   );
   const why = `${sourceOf(info)}: ${listed.state === 'ok' && states.state === 'ok' ? 'nothing about it' : whyNot(listed.state === 'ok' ? states : listed)}`;
   return { lost, unjudged: yield* withoutSlaves(untold, why) };
+});
+
+/** The device-mapper device leads, or no longer leads, to what it stood on. */
+export const mappingLost = defineCondition('mapping-lost', function* (args: { device: string; lost: boolean }): Asking<Holds> {
+  const { lost, unjudged } = yield* lostMappings();
+  const { names } = yield* blockDevices();
+  const expected = `device ${args.device} ${args.lost ? 'leading nowhere' : 'leading to its disks'}`;
+  const why = unjudged.get(args.device) ?? (names.has(args.device) ? undefined : 'there is no such device');
+  const found = why ?? lost.get(args.device)?.evidence.excerpt ?? 'it leads to its disks';
+  return why === undefined && lost.has(args.device) === args.lost ? { holds: true } : { holds: false, expected, found };
+});
+
+/** The kernel no longer has this device, below a mount. */
+export const deviceGone = defineCondition('device-gone', function* (args: { device: string }): Asking<Holds> {
+  const { gone, unjudged } = yield* goneDevices();
+  const found = unjudged.get(args.device) ?? 'the kernel has it';
+  return gone.has(args.device) ? { holds: true } : { holds: false, expected: `device ${args.device} gone`, found };
 });
 
 /** Those of which sysfs too names nothing that they stand on; what a mount on the others answers must do. */

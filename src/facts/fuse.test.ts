@@ -6,6 +6,7 @@ import { Round } from '../engine/round.ts';
 import { fromByteString } from '../names.ts';
 import {
   connectionOf,
+  daemonGone,
   daemonsOf,
   type FuseDaemons,
   fusectlThere,
@@ -109,6 +110,24 @@ describe('fuseDaemons', () => {
     });
     return new Round(target, Date.now() + 5000).gather(fuseDaemons());
   }
+
+  it('proves that a daemon is gone only where every process was looked at', async () => {
+    const holds = async (device: string, found: Answer) => {
+      const target = fakeTarget((probe) => {
+        const words = wordsOf(probe);
+        const answer = words.startsWith('find /proc ') ? found : (HOST as Record<string, string | Answer>)[words];
+        return typeof answer === 'string' ? said(answer) : answer;
+      });
+      const round = new Round(target, Date.now() + 5000);
+      return (await round.gather(examine(daemonGone({ device, point: '/mnt/x' })))).holds;
+    };
+    const sshfs = '/proc/7/fd/3 /dev/fuse\0';
+    expect(await holds('0:43', said(sshfs))).toBe(true);
+    expect(await holds('0:42', said(sshfs))).toBe(false);
+    expect(await holds('0:43', said(links))).toBe(false);
+    expect(await holds('0:43', said(sshfs, 1, "find: '/proc/77/fd': Permission denied\n"))).toBe(false);
+    expect(await holds('0:43', absent())).toBe(false);
+  });
 
   it('knows who holds which connection', async () => {
     const found = await gather();

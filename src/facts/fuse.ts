@@ -148,7 +148,7 @@ export interface DaemonsOfMount {
   complete: boolean;
 }
 
-export function daemonsOf(mount: Mount, daemons: FuseDaemons): DaemonsOfMount {
+export function daemonsOf(mount: Pick<Mount, 'device' | 'point'>, daemons: FuseDaemons): DaemonsOfMount {
   const known = daemons.byConnection.get(connectionOf(mount));
   if (known !== undefined) {
     return { processes: known, by: 'kernel', complete: true };
@@ -188,6 +188,16 @@ export const somebodyWaits = defineCondition('fuse-somebody-waits', function* (a
   return (waiting.count ?? 0) > 0
     ? { holds: true }
     : { holds: false, expected: `callers waiting in ${waiting.seen.source}`, found: String(waiting.count ?? waiting.why) };
+});
+
+/** Every process of the machine was looked at, and none is the daemon of this FUSE. */
+export const daemonGone = defineCondition('fuse-daemon-gone', function* (args: { device: string; point: Name }): Asking<Holds> {
+  const { processes, complete } = daemonsOf(args, yield* fuseDaemons());
+  if (complete && processes.length === 0) {
+    return { holds: true };
+  }
+  const found = processes.length === 0 ? 'not every process could be looked at' : `process ${processes.map(({ pid }) => pid).join(', ')}`;
+  return { holds: false, expected: `no daemon of FUSE device ${args.device}`, found };
 });
 
 /** The control files of FUSE can be read. */

@@ -91,6 +91,8 @@ export interface OtherTables {
 export interface OtherTable {
   /** Whose table it is. */
   pid: number;
+  /** All who live in that namespace, as far as they say so. */
+  pids: readonly number[];
   seen: Seen;
   /** Whole mountinfo, one character a byte. */
   text: string;
@@ -117,7 +119,7 @@ function* tableOf(pids: readonly number[], take: string): Asking<OtherTable | { 
     const answer = yield* read(path, { maxBytes: TABLE_AT_MOST, ...(take !== '' && { take }) });
     const text = outputOf(answer);
     if (text.endsWith('\n')) {
-      return { pid, seen: { source: path, at: answer.at }, text };
+      return { pid, pids, seen: { source: path, at: answer.at }, text };
     }
     if (!(yield* hasEnded(pid))) {
       return { why: `${path}: ${answer.state === 'ok' ? 'empty or cut off' : whyNot(answer)}` };

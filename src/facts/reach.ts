@@ -332,6 +332,15 @@ export const mountFails = defineCondition('mount-fails', function* (args: { poin
     : { holds: false, expected: `${errnoName(args.errno)} from ${showName(args.point)}`, found: sentenceOf(found) };
 });
 
+/** The mount point gives no answer at all, or one of these errors. */
+export const mountSilent = defineCondition('mount-silent', function* (args: { point: Name; errnos: readonly number[] }): Asking<Holds> {
+  const found = yield* reachAt(args.point);
+  const silent = found.state === 'silent' && found.statfsMs === undefined;
+  return silent || (found.state === 'errno' && args.errnos.includes(found.errno))
+    ? { holds: true }
+    : { holds: false, expected: `no answer from ${showName(args.point)}`, found: sentenceOf(found) };
+});
+
 export function isDead(errno: number): boolean {
   return errno === ERRNO.ENOTCONN || errno === ERRNO.ECONNABORTED;
 }

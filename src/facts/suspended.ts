@@ -1,6 +1,7 @@
 /** Device-mapper devices below mounts that are suspended, and stay so: whoever writes to one, or reads past the cache, waits in D state. */
 import { all, defineFact, outputOf, pause, read, run, whyNot } from '../check/asking.ts';
-import type { Answer, Asking, Evidence } from '../check/types.ts';
+import { defineCondition } from '../check/condition.ts';
+import type { Answer, Asking, Evidence, Holds } from '../check/types.ts';
 import { blockDevices, onBlocks } from './block-devices.ts';
 import { mountTable } from './mountinfo.ts';
 
@@ -10,6 +11,8 @@ const AGAIN_AFTER = 3000;
 export interface Suspended {
   /** As dmsetup calls it: `vg-data`. */
   name: string;
+  /** Who made it: `LVM-…`, `CRYPT-LUKS2-…`, `mpath-…`; empty where that is not known. */
+  uuid: string;
   evidence: Evidence;
 }
 
@@ -47,12 +50,18 @@ export const suspendedMappings = defineFact('suspended-mappings', function* (): 
     return { suspended, unjudged };
   }
   yield* pause(AGAIN_AFTER);
-  const again = yield* all(late.flatMap(([, name]) => [read(fileOf(name), { take: 'again' }), read(`/sys/block/${name}/dm/name`)]));
+  const again = yield* all(
+    late.flatMap(([, name]) => [
+      read(fileOf(name), { take: 'again' }),
+      read(`/sys/block/${name}/dm/name`),
+      read(`/sys/block/${name}/dm/uuid`),
+    ]),
+  );
   late.forEach(([device, name], index) => {
-    const [answer, called] = again.slice(2 * index, 2 * index + 2) as [Answer, Answer];
+    const [answer, called, uuid] = again.slice(3 * index, 3 * index + 3) as [Answer, Answer, Answer];
     if (outputOf(answer) === '1\n') {
       const evidence = { source: fileOf(name), at: answer.at, excerpt: `1, and ${AGAIN_AFTER / 1000} s later 1` };
-      suspended.set(device, { name: outputOf(called).trim() || name, evidence });
+      suspended.set(device, { name: outputOf(called).trim() || name, uuid: outputOf(uuid).trim(), evidence });
     } else if (outputOf(answer) !== '0\n') {
       unjudged.set(device, untold(name, answer));
     }
@@ -99,6 +108,48 @@ function* standingOn(held: readonly string[], names: readonly string[]): Asking<
   }
   return found;
 }
+
+/** What suspends devices, or works on what another one has suspended. dmeventd does so within itself, unseen from outside. */
+const AT_WORK =
+  /^(lv|vg|pv|fsadm$|dmsetup$|dmeventd$|cryptsetup|multipath$|kpartx$|veritysetup|integritysetup|thin_|cache_|blkdeactivate|vdo)/;
+
+/**
+ * The device is suspended, has been for some seconds, and seems forgotten: no command that may have suspended it runs, and no
+ * new table waits to take the place of the one it has.
+ */
+export const mappingForgotten = defineCondition('mapping-forgotten', function* (args: { device: string; name: string }): Asking<Holds> {
+  const expected = `${args.name} suspended, with nobody at work on it`;
+  const not = (found: string): Holds => ({ holds: false, expected, found });
+  const { suspended, unjudged } = yield* suspendedMappings();
+  if (suspended.get(args.device)?.name !== args.name) {
+    return not(unjudged.get(args.device) ?? 'it is not suspended');
+  }
+  const tables = yield* run(['dmsetup', 'info', '-c', '--noheadings', '-o', 'tables_loaded', '--', args.name]);
+  if (outputOf(tables).trim() !== 'Live') {
+    return not(tables.state === 'ok' && tables.code === 0 ? `tables loaded: ${outputOf(tables).trim()}` : whyNot(tables));
+  }
+  const names = ['find', '/proc', '-mindepth', '2', '-maxdepth', '2', '-regextype', 'posix-egrep', '-regex', '/proc/[0-9]+/comm'];
+  const answer = yield* run([...names, '-exec', 'grep', '-sH', '.', '{}', '+']);
+  // /proc/972/comm:lvconvert
+  const processes = [...outputOf(answer).matchAll(/^\/proc\/(\d+)\/comm:(.*)$/gm)];
+  if (answer.state !== 'ok' || processes.length === 0) {
+    return not(`the processes could not be listed: ${whyNot(answer)}`);
+  }
+  const atWork = processes.filter(([, , comm = '']) => AT_WORK.test(comm)).map(([, pid, comm]) => `${comm} (pid ${pid})`);
+  return atWork.length === 0 ? { holds: true } : not(`${atWork.join(', ')} at work`);
+});
+
+/** Whether the device is suspended this moment. */
+export const mappingSuspended = defineCondition(
+  'mapping-suspended',
+  function* (args: { device: string; suspended: boolean }): Asking<Holds> {
+    const answer = yield* read(`/sys/dev/block/${args.device}/dm/suspended`);
+    const found = { '0\n': 'it is not', '1\n': 'it is' }[outputOf(answer)] ?? whyNot(answer);
+    return outputOf(answer) === (args.suspended ? '1\n' : '0\n')
+      ? { holds: true }
+      : { holds: false, expected: `device ${args.device} ${args.suspended ? '' : 'not '}suspended`, found };
+  },
+);
 
 function fileOf(name: string): string {
   return `/sys/block/${name}/dm/suspended`;

@@ -101,5 +101,11 @@ describe('unit-is', () => {
     expect(await holds(said(SWAP), ['active', 'failed'])).toMatchObject({ holds: false, found: 'inactive' });
     expect(await holds(said(ROOT), ['active'])).toMatchObject({ holds: false, found: 'no such unit' });
     expect(await holds(said('', 1, 'Failed to connect to bus'), ['active'])).toMatchObject({ holds: false });
+    expect(await holds(said(SWAP.slice(0, -3)), ['inactive'])).toMatchObject({ holds: false });
+  });
+
+  it('of any kind', async () => {
+    const service = gather(said('Id=nginx.service\nActiveState=active\n'));
+    expect(await service.gather(examine(unitIs({ unit: 'nginx.service', states: ['active'] })))).toEqual({ holds: true });
   });
 });

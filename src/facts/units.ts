@@ -117,13 +117,7 @@ export function parseUnits(text: string): Unit[] {
 }
 
 function parseUnit(block: string): Unit | undefined {
-  const values = new Map(
-    block.split('\n').map((line): [string, string] => {
-      const equals = line.indexOf('=');
-      return [line.slice(0, Math.max(0, equals)), line.slice(equals + 1)];
-    }),
-  );
-  const value = (name: string) => values.get(name) ?? '';
+  const value = propertiesOf(block);
   const kind = /\.(mount|automount|swap)$/.exec(value('Id'))?.[1] as Unit['kind'] | undefined;
   if (kind === undefined || value('ActiveState') === '') {
     return undefined;
@@ -149,6 +143,16 @@ function parseUnit(block: string): Unit | undefined {
   };
 }
 
+function propertiesOf(block: string): (name: string) => string {
+  const values = new Map(
+    block.split('\n').map((line): [string, string] => {
+      const equals = line.indexOf('=');
+      return [line.slice(0, Math.max(0, equals)), line.slice(equals + 1)];
+    }),
+  );
+  return (name) => values.get(name) ?? '';
+}
+
 /** `/mnt/a b-c` → `mnt-a\x20b\x2dc.mount`, as systemd-escape(1) does. */
 export function unitName(path: Name, suffix: Unit['kind']): string {
   const inside = toByteString(path)
@@ -158,13 +162,20 @@ export function unitName(path: Name, suffix: Unit['kind']): string {
   return `${inside === '' ? '-' : escaped.replaceAll('/', '-')}.${suffix}`;
 }
 
-/** The unit is in one of these states: `active`, `inactive`, `failed`, … */
+/** The unit, of any kind, is in one of these states: `active`, `inactive`, `failed`, … */
 export const unitIs = defineCondition('unit-is', function* (args: { unit: string; states: string[] }): Asking<Holds> {
   const expected = `${args.unit} ${args.states.join(' or ')}`;
   const answer = yield* run(showProbe([args.unit]).argv, { limitMs: LIMIT });
-  const unit = answer.state === 'ok' && answer.code === 0 ? parseUnits(outputOf(answer)).find(({ id }) => id === args.unit) : undefined;
-  if (unit === undefined) {
+  const text = answer.state === 'ok' && answer.code === 0 ? outputOf(answer) : '';
+  const unit = text.endsWith('\n')
+    ? text
+        .split(/\n{2,}/)
+        .map(propertiesOf)
+        .find((value) => value('Id') === args.unit)
+    : undefined;
+  const state = unit?.('ActiveState') ?? '';
+  if (state === '') {
     return { holds: false, expected, found: answer.state === 'ok' && answer.code === 0 ? 'no such unit' : whyNot(answer) };
   }
-  return args.states.includes(unit.activeState) ? { holds: true } : { holds: false, expected, found: unit.activeState };
+  return args.states.includes(state) ? { holds: true } : { holds: false, expected, found: state };
 });

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { acted, BOOT, FakeHost, repairIn, setting, WHO } from '../../test/fake-host.ts';
+import { said, wordsOf } from '../../test/fake-target.ts';
+import type { Target } from '../check/types.ts';
 import type { Entry } from '../journal/entries.ts';
+import { logOf } from './acting.ts';
 import { assess, waitForEnd } from './assess.ts';
 
 const step = setting('a', 'off', 'on');
@@ -105,6 +108,22 @@ describe('waitForEnd', () => {
     expect(await running('S', '100')).toBeUndefined();
     expect(await running('S', '99', undefined, 'boot-2')).toBeUndefined();
     expect(await running('S', '99', acted(0, step, 'acted'))).toBeUndefined();
+  });
+
+  it('knows a command that was never named by the file it prints to, and by the session it leads', async () => {
+    const host = new FakeHost([step], { a: 'off' });
+    const stateDir = await host.journalled(...acted(0, step, 'act'));
+    const repair = repairIn(stateDir);
+    const log = logOf(stateDir, { run: repair.run, plan: repair.plan }, 0, 'step');
+    const ask: Target['ask'] = async (probe, until) =>
+      wordsOf(probe).startsWith('find /proc ') ? said(`/proc/4711/fd/1 ${log}\0`) : host.target.ask(probe, until);
+    const waited = (session: number) => {
+      host.processes.set(4711, `4711 (a) b) S 1 1 ${session} ${'0 '.repeat(15)}99 0\n`);
+      return waitForEnd(repair, BOOT, host.context({ stateDir, roundMs: 100, target: { ...host.target, ask } }));
+    };
+    expect(await waited(4711)).toEqual({ pid: 4711, startTime: '99' });
+    // A daemon that the command has started holds the file for ever.
+    expect(await waited(4700)).toBeUndefined();
   });
 
   it('looks for the taking back in the boot in which that was begun', async () => {

@@ -1,6 +1,6 @@
 /** What became of each step of a repair that was interrupted: from the journal, and from the host where the journal does not know. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Unknown } from '../check/asking.ts';
+import { outputOf, read, Unknown } from '../check/asking.ts';
 import type { Asking, Child } from '../check/types.ts';
 import { Round } from '../engine/round.ts';
 import { processesNaming } from '../facts/command-lines.ts';
@@ -83,12 +83,24 @@ function* alive(child: Child): Asking<Child | undefined> {
   return found !== undefined && found.startTime === child.startTime && !'ZX'.includes(found.state) ? child : undefined;
 }
 
-/** We may have been killed between the start of the command and the line that names it: then it holds its output file. */
+/**
+ * We may have been killed between the start of the command and the line that names it: then it holds its output file, and
+ * leads a session. What it left behind for good, such as the ssh of an sshfs that it mounted, may hold the file for ever.
+ */
 function* writerOf(log: string): Asking<Child | undefined> {
   const { byPoint } = yield* holdersOf([log]);
-  const pid = [...byPoint.values()].flat()[0]?.pid;
-  const found = pid === undefined ? undefined : yield* processOf(pid);
-  return found === undefined ? undefined : { pid: found.pid, startTime: found.startTime };
+  for (const { pid } of [...byPoint.values()].flat()) {
+    // 2583 (umount) S PARENT GROUP SESSION …
+    const session = outputOf(yield* read(`/proc/${pid}/stat`))
+      .split(') ')
+      .at(-1)
+      ?.split(' ')[3];
+    const found = session === String(pid) ? yield* processOf(pid) : undefined;
+    if (found !== undefined) {
+      return { pid: found.pid, startTime: found.startTime };
+    }
+  }
+  return undefined;
 }
 
 /** The same on another host, where the parent of the command carries its tag. */

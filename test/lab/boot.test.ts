@@ -5,9 +5,9 @@ import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { ROOT } from '../cli.ts';
-import { findingOf } from './by-hand.ts';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
+import { findingOf } from './looks.ts';
 
 const AT_BOOT = `[Unit]
 After=multi-user.target

@@ -47,7 +47,7 @@ sed -i '/pam_motd/d; /pam_mail/d' "$root/etc/pam.d/sshd"
 # Quiet after the boot, for the snapshot; what a test needs it starts.
 in_root systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
   e2scrub_reap.service nfs-server.service nfs-blkmap.service multipathd.service multipathd.socket open-iscsi.service iscsid.socket \
-  rpcbind.service rpcbind.socket getty@tty1.service
+  rpcbind.service rpcbind.socket smbd.service nmbd.service samba-ad-dc.service diod.service getty@tty1.service
 in_root systemctl --quiet mask systemd-tmpfiles-clean.timer mdcheck_start.timer mdcheck_continue.timer mdmonitor-oneshot.timer \
   serial-getty@ttyS0.service systemd-logind.service
 in_root systemctl --quiet enable systemd-networkd.service ssh.service
@@ -62,7 +62,7 @@ mkdir -p "$small/bin" "$small/dev" "$small/root" "$small/modules"
 cp "$root/bin/busybox" "$small/bin/"
 echo '#!/bin/busybox sh' > "$small/init"
 echo '/bin/busybox mount -t devtmpfs dev /dev' >> "$small/init"
-in_root modprobe --show-depends --set-version "$kernel" --all virtio_pci virtio_blk | while read -r _ path; do
+in_root modprobe --show-depends --set-version "$kernel" --all virtio_pci virtio_blk crc32c_generic ext4 | while read -r _ path; do
   cp "$root$path" "$small/modules/"
   echo "/bin/busybox insmod /modules/$(basename "$path") 2> /dev/null" >> "$small/init"
 done

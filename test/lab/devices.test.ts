@@ -1,9 +1,9 @@
 /** Disks that leave, volumes that lead nowhere or stand still, file systems that stop themselves, and room that is none. */
 import { readFileSync } from 'node:fs';
 import { expect, it, onTestFinished } from 'vitest';
-import { doByHand, leftBehind, processes, refusalOf } from './by-hand.ts';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
+import { leftBehind, processes } from './looks.ts';
 
 /** Within which each run must be over, whatever hangs. */
 const DEADLINE = 60_000;
@@ -22,15 +22,24 @@ sync`);
   return { guest, doctor };
 }
 
+/** Source, type and options of what is mounted below /srv. */
+async function mountLines(guest: Guest): Promise<string[]> {
+  return (await guest.run("grep ' /srv/' /proc/self/mounts")).stdout.trim().split('\n').toSorted();
+}
+
 async function expectWell(doctor: Doctor): Promise<void> {
   const { code, report } = await doctor.check();
   expect([found(report), unjudged(report), code]).toEqual([[], [], 0]);
 }
 
-it('disks and volumes that leave under mounts and swap, and file systems without an inode or quota left', async () => {
+it('disks, volumes and exports that leave under mounts and swap, and no inode or quota left; repaired, and after a reboot', async () => {
   const { guest, doctor } = await open(
-    (host) => `volume data 310M; mkfs.xfs -q /dev/vg/data; mkdir /srv/data; mount /dev/vg/data /srv/data; echo kept > /srv/data/file
+    (host) => `line() { echo "UUID=$(blkid -s UUID -o value $1) $2 $3 $4 0 0" >> /etc/fstab; }
+volume data 310M; mkfs.xfs -q /dev/vg/data; line /dev/vg/data /srv/data xfs noatime
+volume home 64M; mkfs.ext4 -q /dev/vg/home; line /dev/vg/home /srv/home ext4 defaults
+volume held 310M; mkfs.xfs -q /dev/vg/held; line /dev/vg/held /srv/held xfs defaults
 volume swap 64M; mkswap /dev/vg/swap > /dev/null; swapon /dev/vg/swap
+# systemd itself unmounts what it knows from fstab.
 mkfs.ext4 -q ${host.disk('disk1')}; mkdir /srv/pulled; mount ${host.disk('disk1')} /srv/pulled; echo kept > /srv/pulled/file
 volume few 64M; mkfs.ext4 -q -N 64 /dev/vg/few; mkdir /srv/few; mount /dev/vg/few /srv/few
 volume projects 310M; mkfs.xfs -q /dev/vg/projects; mkdir /srv/projects; mount -o prjquota /dev/vg/projects /srv/projects
@@ -38,12 +47,23 @@ for project in 1 2; do
   mkdir /srv/projects/$project /srv/project-$project
   xfs_quota -x -c "project -s -p /srv/projects/$project $project" -c "limit -p bhard=4m $project" /srv/projects > /dev/null
   mount --bind /srv/projects/$project /srv/project-$project
-done`,
+done
+mkdir -p /srv/export/sub; echo kept > /srv/export/sub/file
+echo '/srv/export 127.0.0.1(rw,no_root_squash,fsid=1,no_subtree_check)' > /etc/exports
+echo '127.0.0.1:/srv/export/sub /srv/nfs nfs4 nofail 0 0' >> /etc/fstab
+systemctl -q enable --now nfs-server; systemctl daemon-reload
+for name in data home held nfs; do mkdir /srv/$name; mount /srv/$name; echo kept > /srv/$name/file; done`,
   );
+  const mounted = await mountLines(guest);
 
   await guest.removeDisk('disk1');
-  await guest.run('dmsetup wipe_table vg-data; dmsetup wipe_table vg-swap');
-  await guest.run('i=0; while : 2> /dev/null > /srv/few/$i; do i=$((i + 1)); done; true');
+  await guest.run(`for name in data swap; do dmsetup wipe_table vg-$name; done
+dmsetup table vg-home | sed 's/linear .*/error/' | dmsetup load vg-home
+dmsetup suspend --nolockfs --noflush vg-home; dmsetup resume vg-home
+dmsetup suspend vg-held
+i=0; while : 2> /dev/null > /srv/few/$i; do i=$((i + 1)); done
+cd /srv/export; rm -r sub; mkdir sub; echo new > sub/file
+sleep 4; ls /srv/nfs; true`);
   expect((await guest.run('cat < /dev/zero > /srv/project-1/file', { ok: false })).stderr).toContain('No space left');
 
   const { code, report } = await doctor.check();
@@ -51,25 +71,30 @@ done`,
   expect([found(report), unjudged(report), code]).toEqual([
     [
       'device-gone /srv/pulled',
+      'device-suspended /srv/held',
       'device-vanished-under-fs /srv/data',
+      'device-vanished-under-fs /srv/home',
       'inodes-or-quota-full /srv/few',
       'inodes-or-quota-full /srv/project-1',
+      'nfs-stale /srv/nfs',
       `swap-backing ${swap}`,
     ],
     [],
     2,
   ]);
 
-  // No command brings a disk back, or says which file may go.
-  const fixes = report.targets[0].findings.map(({ fix }: Report) => fix.state);
-  expect(fixes).toEqual(fixes.map(() => 'refused'));
+  const fixed = await doctor.fixTyped();
+  expect(fixed.names.toSorted(), fixed.screen).toEqual(['/srv/data', '/srv/home', '/srv/nfs', '/srv/pulled']);
+  expect(fixed.screen).toContain('5 repaired');
+  expect(await mountLines(guest)).toEqual(mounted.filter((line) => !line.includes(' /srv/pulled ')));
+  expect((await guest.run('cat /srv/data/file /srv/home/file /srv/held/file /srv/nfs/file')).stdout).toBe('kept\nkept\nkept\nnew\n');
   await guest.addDisk('disk1');
-  const node = (await guest.run(['readlink', '-f', guest.disk('disk1')])).stdout.trim();
-  const withThatName = (line: string) => line.replaceAll(/\/dev\/sd[a-z]+/g, node);
-  await doByHand(guest, refusalOf(report, 'device-gone', '/srv/pulled'), /with that name: (umount .*)$/, withThatName);
-  await doByHand(guest, refusalOf(report, 'device-vanished-under-fs', '/srv/data'), /one after the other: (umount .*)$/);
-  await guest.run('lvchange --refresh vg/swap; rm /srv/few/1* /srv/project-1/file');
-  expect((await guest.run('cat /srv/pulled/file /srv/data/file')).stdout).toBe('kept\nkept\n');
+  await guest.run(`lvchange --refresh vg/swap; rm /srv/few/1* /srv/project-1/file; mount ${guest.disk('disk1')} /srv/pulled`);
+  expect((await guest.run('cat /srv/pulled/file')).stdout).toBe('kept\n');
+  await expectWell(doctor);
+
+  expect(await guest.reboot()).toBe('running');
+  expect((await guest.run('cat /srv/data/file /srv/home/file /srv/held/file /srv/nfs/file')).stdout).toBe('kept\nkept\nkept\nnew\n');
   await expectWell(doctor);
 });
 
@@ -151,7 +176,15 @@ cd /srv/stuck; seq 3000 | xargs touch; cd /`,
   expect([found(second.report), unjudged(second.report)]).toEqual([['device-suspended /srv/stuck'], []]);
   expect([...(await leftBehind(guest, before)).keys()]).toEqual([...left.keys()]);
 
-  await doByHand(guest, refusalOf(first.report, 'device-suspended', '/srv/stuck'), /(dmsetup resume .*)$/);
+  // Somebody is at work on it.
+  await guest.run('cp /bin/sleep /run/lvconvert; /run/lvconvert 60 > /dev/null 2>&1 < /dev/null &');
+  const refused = await doctor.fix('--auto', 'disruptive');
+  expect(refused.report.repairs).toEqual([
+    expect.objectContaining({ outcome: 'stale', reason: expect.stringContaining('lvconvert (pid ') }),
+  ]);
+  await guest.run('pkill lvconvert');
+  const fixed = await doctor.fix('--auto', 'disruptive');
+  expect(fixed.report.repairs).toEqual([expect.objectContaining({ outcome: 'repaired' })]);
   expect(await leftBehind(guest, before)).toEqual(new Map());
   await expectWell(doctor);
 });

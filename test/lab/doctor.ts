@@ -1,8 +1,10 @@
 /** The doctor, at work on a guest over ssh. */
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '../cli.ts';
+import { Terminal } from '../real/terminal.ts';
 import type { Guest } from './guest.ts';
 import type { Ran, User } from './machine.ts';
 
@@ -17,11 +19,13 @@ export interface Reported {
 
 export class Doctor {
   readonly #host: string;
+  readonly #guest: Guest;
   readonly #env: Record<string, string>;
 
   /** With a journal of its own, which outlives the guest's reboots. */
   constructor(guest: Guest, user: User = 'root') {
     this.#host = user === 'root' ? guest.name : `${user}@${guest.name}`;
+    this.#guest = guest;
     const bin = guest.path('bin');
     if (!existsSync(bin)) {
       mkdirSync(bin);
@@ -64,6 +68,33 @@ export class Doctor {
 
   async fix(...args: string[]): Promise<Reported> {
     return parsed(await this.run('fix', 'zombie-mounts', '--json', ...args));
+  }
+
+  /** `fix` at a terminal, by a person who says yes to all, and types the names that are asked for. */
+  async fixTyped(...args: string[]): Promise<{ code: number; screen: string; names: string[] }> {
+    const env = Object.entries(this.#env).map(([name, value]) => `${name}=${value}`);
+    const words = [process.execPath, join(ROOT, 'bin/run.js'), 'fix', 'zombie-mounts', '--yes', '--host', this.#host, ...args];
+    const terminal = await Terminal.open(this.#guest.path('tmux'), ['env', ...env, ...words], { columns: 200, rows: 50 });
+    const names: string[] = [];
+    try {
+      for (;;) {
+        const code = await terminal.ended(500).catch(() => undefined);
+        const screen = await terminal.screen();
+        if (code !== undefined) {
+          return { code, screen, names };
+        }
+        const asked = [...screen.matchAll(/Type (\S+) to go on, anything else to leave it/g)].map(([, name]) => name as string);
+        const next = asked.find((name) => !names.includes(name));
+        if (next !== undefined) {
+          names.push(next);
+          await terminal.type(next);
+        }
+        await sleep(100);
+      }
+    } finally {
+      await terminal.close();
+      rmSync(this.#guest.path('tmux.code'), { force: true });
+    }
   }
 }
 

@@ -26,11 +26,11 @@ const SUITE = 'bookworm';
 const ROOT_SIZE = '3G';
 const CUSTOMISE = fileURLToPath(new URL('customise.sh', import.meta.url));
 const PACKAGES = [
-  ...['linux-image-cloud-amd64', 'initramfs-tools', 'busybox-static', 'systemd-sysv', 'udev', 'dbus', 'kmod'],
+  ...['linux-image-amd64', 'initramfs-tools', 'busybox-static', 'systemd-sysv', 'udev', 'dbus', 'kmod'],
   ...['util-linux', 'procps', 'psmisc', 'iproute2'],
   ...['openssh-server', 'openssh-sftp-server', 'sudo', 'attr', 'quota', 'parted', 'sg3-utils', 'lsscsi', 'e2fsprogs', 'xfsprogs'],
   ...['lvm2', 'dmsetup', 'thin-provisioning-tools', 'multipath-tools', 'open-iscsi', 'mdadm', 'cryptsetup-bin'],
-  ...['nfs-kernel-server', 'nfs-common', 'fuse3', 'sshfs'],
+  ...['nfs-kernel-server', 'nfs-common', 'samba', 'cifs-utils', 'diod', 'fuse3', 'sshfs', 'qemu-utils'],
 ];
 /** What the machines do without, in the image. */
 const WITHOUT = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*'];

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Report, World } from './world.ts';
+import { isOwn, type Report, type World } from './world.ts';
 
 /** Records the world and judges the recording: the same report but for times and source. Returns the live one. */
 export async function liveAndReplayed(world: World, name = 'recording'): Promise<Report> {
@@ -22,12 +22,9 @@ function withoutTimesAndSource(report: Report): Report {
   };
 }
 
-/** About the whole machine, and so about the worlds of other tests too: their own tests look for them by name. */
-const MACHINE_WIDE = ['foreign-ns-holder', 'orphan-fuse-conn'];
-
 /** code and subject of each finding. */
 export function found(report: Report): string[] {
-  const own = report.targets[0].findings.filter(({ code }: Report) => !MACHINE_WIDE.includes(code));
+  const own = report.targets[0].findings.filter(isOwn);
   return own.map((finding: Report) => `${finding.code} ${nameOf(finding.subject.name)}`).toSorted();
 }
 
@@ -40,7 +37,7 @@ export function findingOf(report: Report, code: string, point?: string): Report 
 }
 
 export function outcomes(repairReport: Report): string[] {
-  const own = repairReport.repairs.filter(({ finding }: Report) => !MACHINE_WIDE.includes(finding.code));
+  const own = repairReport.repairs.filter(({ finding }: Report) => isOwn(finding));
   return own.map((repair: Report) => `${repair.finding.code} ${repair.outcome}`).toSorted();
 }
 

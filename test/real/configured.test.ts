@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { autofs } from './autofs.ts';
 import { findingOf, liveAndReplayed, outcomes } from './compare.ts';
-import { type Image, type Ran, type Report, ROOT, until, World } from './world.ts';
+import { fstabOf, nameOf, systemdIn, type UnitText, unit, withOpenProc } from './wanted.ts';
+import { type Image, type Ran, type Report, until, World } from './world.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -11,12 +12,8 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-/** The lines are this world's /etc/fstab. */
-async function fstab(...lines: string[]): Promise<void> {
-  const file = world.path('fstab');
-  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
-  await world.run(['mount', '--bind', file, '/etc/fstab']);
-}
+const fstab = (...lines: string[]) => fstabOf(world, ...lines);
+const withSystemd = (units: Record<string, UnitText>) => systemdIn(world, units);
 
 /** An ext4 on a loop device that is not mounted. */
 async function unmounted(name: string, point = world.path(name)): Promise<Image> {
@@ -35,48 +32,6 @@ async function withUdev(links: Record<string, string>): Promise<void> {
   for (const [uuid, node] of Object.entries(links)) {
     await world.run(['ln', '-s', `../..${node.replace('/dev', '')}`, `/dev/disk/by-uuid/${uuid}`]);
   }
-}
-
-interface UnitText {
-  [property: string]: string;
-}
-
-/** systemd, played: units as it would have them. Returns the environment in which its systemctl comes first. */
-async function withSystemd(units: Record<string, UnitText>): Promise<Record<string, string>> {
-  await world.run(['mount', '-t', 'tmpfs', 'tmpfs', '/run/systemd']);
-  await world.run(['mkdir', '/run/systemd/system']);
-  const state = world.path('units.json');
-  writeFileSync(state, JSON.stringify({ '-.mount': unit('/', '/dev/root'), ...units }));
-  const directory = world.directory('bin');
-  const script = join(directory, 'systemctl');
-  writeFileSync(script, `#!/bin/sh\nexec ${process.execPath} ${join(ROOT, 'test/real/systemctl.mjs')} ${state} "$@"\n`);
-  chmodSync(script, 0o755);
-  return { PATH: `${directory}:${process.env['PATH']}` };
-}
-
-/** Of a line in /etc/fstab, never started: what systemd 252 has of it. */
-function unit(where: string, what: string, more: UnitText = {}): UnitText {
-  return {
-    Where: where,
-    What: what,
-    Type: 'ext4',
-    LoadState: 'loaded',
-    ActiveState: 'inactive',
-    SubState: 'dead',
-    Result: 'success',
-    FragmentPath: `/run/systemd/generator/${nameOf(where)}`,
-    SourcePath: '/etc/fstab',
-    UnitFileState: 'generated',
-    NeedDaemonReload: 'no',
-    ActiveEnterTimestampMonotonic: '0',
-    ConditionResult: 'no',
-    ConditionTimestampMonotonic: '0',
-    ...more,
-  };
-}
-
-function nameOf(where: string): string {
-  return `${where.slice(1).replaceAll('-', '\\x2d').replaceAll('/', '-')}.mount`;
 }
 
 async function asked(env: Record<string, string>, ...args: string[]): Promise<{ code: number; report: Report }> {
@@ -322,15 +277,76 @@ describe('automount-target-gone', () => {
   });
 });
 
+/** The kernel lets one mount over a dead one; sshfs itself does not. */
+async function diskOverDead(name = 'data'): Promise<{ point: string; disk: Image }> {
+  await withOpenProc(world);
+  const dead = await world.sshfs(name);
+  await dead.kill();
+  const disk = await unmounted(`${name}.disk`);
+  await world.run(['mount', '-o', 'nosuid,noatime', disk.node, dead.point]);
+  return { point: dead.point, disk };
+}
+
 describe('stacked', () => {
   it('the same source twice', async () => {
     const point = world.directory('twice');
     await world.sshfs('remote', { point, options: ['fsname=nas:/export'] });
     await world.sshfs('again', { point, options: ['fsname=nas:/export'] });
     await until(() => world.mountsAt(point).length === 2);
+    const holder = world.hold(['sleep', 'infinity'], point);
+    await until(() => world.cwdOf(holder.pid as number) === point);
     const report = await liveAndReplayed(world);
     expect(told(report)).toEqual([`stacked ${point} warning refused`]);
-    expect(findingOf(report, 'stacked')).toMatchObject({ confidence: 'medium', data: { layers: 2, below: 'same source' } });
+    const finding = findingOf(report, 'stacked');
+    expect(finding).toMatchObject({ confidence: 'medium', data: { layers: 2, below: 'same source' } });
+    expect(finding.fix.reason).toContain(`sleep (pid ${holder.pid} of root, cwd)`);
+    expect((await asked({}, 'fix', 'zombie-mounts', '--auto', 'disruptive')).code).toBe(1);
+    expect(world.mountsAt(point)).toHaveLength(2);
+  });
+
+  it('a disk over a dead sshfs: taken off, and mounted again once the dead one is gone', async () => {
+    const { point, disk } = await diskOverDead();
+    const [before] = world.mountsAt(point).slice(1);
+    const report = await liveAndReplayed(world);
+    expect(told(report)).toEqual([`stacked ${point} warning disruptive`]);
+    const finding = findingOf(report, 'stacked');
+    expect(finding).toMatchObject({ confidence: 'high', data: { layers: 2, below: 'dead' } });
+    expect(finding.fix.steps.map(({ action }: Report) => action.argv.slice(0, 2))).toEqual([
+      ['umount', '-c'],
+      ['umount', '-c'],
+      ['mount', '-t'],
+    ]);
+    expect((await fixAll()).code).toBe(1);
+    const { code, report: fixed } = await asked({}, 'fix', 'zombie-mounts', '--auto', 'disruptive');
+    expect([code, outcomes(fixed)]).toEqual([0, ['stacked repaired']]);
+    const { options, superOptions } = before as NonNullable<typeof before>;
+    expect(world.mountsAt(point)).toMatchObject([{ source: disk.node, options, superOptions }]);
+    expect((await world.run(['cat', join(point, 'precious')])).stdout).toBe('data\n');
+    const after = (await world.check()).report;
+    expect([told(after), unjudged(after)]).toEqual([[], []]);
+  });
+
+  it('is left alone where the upper one is held, carries a mount, or is an sshfs itself', async () => {
+    const held = await diskOverDead('held');
+    const holder = world.hold(['sleep', 'infinity'], held.point);
+    await until(() => world.cwdOf(holder.pid as number) === held.point);
+    const carrying = await diskOverDead('carrying');
+    await world.run(['mkdir', join(carrying.point, 'inner')]);
+    await world.run(['mount', '-t', 'tmpfs', 'tmpfs', join(carrying.point, 'inner')]);
+    const below = await world.sshfs('below');
+    await below.kill();
+    const above = await world.sshfs('above');
+    await world.run(['mount', '--bind', above.point, below.point]);
+    const report = await liveAndReplayed(world);
+    const reasons = [held.point, carrying.point, below.point].map((point) => findingOf(report, 'stacked', point).fix.reason);
+    expect(reasons).toEqual([
+      expect.stringContaining(`sleep (pid ${holder.pid} of root, cwd) would keep it busy`),
+      expect.stringContaining(`other mounts lie on it (${join(carrying.point, 'inner')})`),
+      expect.stringContaining('its daemon would end with it'),
+    ]);
+    const before = world.mounts();
+    await asked({}, 'fix', 'zombie-mounts', '--auto', 'disruptive');
+    expect(world.mounts()).toEqual(before);
   });
 
   it('is silent about a bind onto itself, another file system on top, and one tmpfs on another', async () => {

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import type { Mount } from '../../src/facts/mountinfo.ts';
 import { toByteString } from '../../src/names.ts';
+import { sees, serviceIn, sshfsAt, wantedSshfs, withOpenProc } from './wanted.ts';
 import { type Image, type Sshfs, stateOf, until, type World } from './world.ts';
 
 /** A plan as its journal shows it. */
@@ -19,6 +21,8 @@ export interface Fault {
   back?: true;
   /** Each look at it takes seconds. */
   slow?: true;
+  /** Found by what no process of the machine does: not while others start and end some. */
+  alone?: true;
   /** Without the control files of FUSE. */
   fusectl?: false;
   make(world: World): Promise<Made>;
@@ -34,6 +38,8 @@ export interface Made {
   precious(): void;
   /** Fails where the mount is still held back for the repair. */
   released?(): Promise<void>;
+  /** Processes that the repair has started, and that belong to what it mounted. */
+  serving?(): number[];
 }
 
 export const faults: Record<string, Fault> = {
@@ -56,6 +62,18 @@ export const faults: Record<string, Fault> = {
       await mount.kill();
       return unmountable(world, mount);
     },
+  },
+  'fuse-dead that /etc/fstab wants': {
+    consent: 'safe',
+    steps: 2,
+    back: true,
+    make: async (world) => remountable(world, await wantedSshfs(world, 'dead')),
+  },
+  'fuse-dead that a unit of systemd wants': {
+    consent: 'disruptive',
+    steps: 2,
+    back: true,
+    make: async (world) => remountable(world, await wantedSshfs(world, 'dead', { systemd: true })),
   },
   'fuse-aborted': {
     consent: 'safe',
@@ -214,6 +232,52 @@ export const faults: Record<string, Fault> = {
     steps: 2,
     make: async (world) => shutDown(world, await world.image('image', 'xfs', { by: 'mount' })),
   },
+  'stacked, a disk over a dead sshfs': {
+    consent: 'disruptive',
+    steps: 3,
+    back: true,
+    alone: true,
+    make: async (world) => {
+      await withOpenProc(world);
+      const dead = await world.sshfs('dead');
+      const { point } = dead;
+      const { node } = await world.image('disk', 'ext4');
+      await world.run(['umount', world.path('disk')]);
+      await dead.kill();
+      await world.run(['mount', '-o', 'nosuid,noatime', node, point]);
+      const { options, superOptions } = world.mountsAt(point).at(-1) as Mount;
+      return {
+        point,
+        truth: async () => {
+          const [lower, upper] = world.mountsAt(point);
+          const isDead = lower?.fstype.startsWith('fuse') === true;
+          return isDead ? [`${upper === undefined ? 'fuse-dead' : 'stacked'} ${point}`] : [];
+        },
+        precious: () => expect(existsSync(world.path('disk.img'))).toBe(true),
+        works: async () => {
+          expect(world.mountsAt(point)).toMatchObject([{ source: node, options, superOptions }]);
+          expect(await world.tried(['cat', join(point, 'precious')])).toBe('data\n');
+          await expectWritable(world, point);
+        },
+      };
+    },
+  },
+  'foreign-ns-holder of a replaced mount': {
+    consent: 'disruptive',
+    steps: 1,
+    make: async (world) => {
+      return replaced(world, async () => {
+        const keeper = world.hold(['unshare', '-m', '--propagation', 'private', 'sleep', 'infinity']);
+        await until(() => readFileSync(`/proc/${keeper.pid}/comm`, 'utf8') === 'sleep\n');
+        return () => keeper.pid;
+      });
+    },
+  },
+  'foreign-ns-holder that is a service': {
+    consent: 'disruptive',
+    steps: 1,
+    make: (world) => replaced(world, async () => (await serviceIn(world)).pid),
+  },
 };
 
 const EMPTY = createHash('sha256').digest('hex');
@@ -234,6 +298,44 @@ function unmountable(world: World, { point, source, daemon }: Sshfs): Made {
     works: async () => {
       expect(world.mountsAt(point)).toEqual([]);
       expect(readdirSync(world.inside(point))).toEqual([]);
+    },
+  };
+}
+
+/** A FUSE mount that is repaired by a new one, as it is configured. */
+async function remountable(world: World, mount: Sshfs): Promise<Made> {
+  const { point } = mount;
+  const shown = () => world.mountsAt(point).map(({ source, fstype, options, superOptions }) => ({ source, fstype, options, superOptions }));
+  const before = shown();
+  await mount.kill();
+  return {
+    ...unmountable(world, mount),
+    truth: async () => {
+      const said = world.mountsAt(point).length === 0 ? undefined : await world.tried(['ls', point]);
+      return said === 'hello\n' ? [] : [`${said === undefined ? 'configured-not-mounted' : 'fuse-dead'} ${point}`];
+    },
+    works: async () => {
+      expect(shown()).toEqual(before);
+      expect(await world.tried(['cat', join(point, 'hello')])).toBe('hello\n');
+    },
+    serving: () => [...sshfsAt(world, point), mount.server],
+  };
+}
+
+/** A mount that is made anew while the process that `keep` starts, in a mount namespace of its own, has the old one. */
+async function replaced(world: World, keep: () => Promise<() => number | undefined>): Promise<Made> {
+  const old = await world.sshfs('remote');
+  const { device } = old.mount;
+  const keeper = await keep();
+  await world.run(['umount', old.point]);
+  const { point, source } = await world.sshfs('remote');
+  return {
+    point,
+    truth: async () => (sees(keeper(), device) ? [`foreign-ns-holder ${point}`] : []),
+    precious: () => expect(readFileSync(join(source, 'hello'), 'utf8')).toBe('hello\n'),
+    works: async () => {
+      expect(keeper()).toBeDefined();
+      expect(await world.tried(['cat', join(point, 'hello')])).toBe('hello\n');
     },
   };
 }

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findingOf, found, liveAndReplayed, outcomes } from './compare.ts';
+import { type Service, sees, serviceIn } from './wanted.ts';
 import { type Report, until, World } from './world.ts';
 
 let world: World;
@@ -227,6 +228,72 @@ describe('foreign-ns-holder', () => {
     await world.run(['umount', mount.point]);
     await world.sshfs('remote');
     expect(foreign(await liveAndReplayed(world), mount.point)).toMatchObject({ severity: 'warning', data: { replaced: true } });
+  });
+
+  /** An sshfs that was unmounted and mounted anew while a process kept the old one. */
+  async function replaced(keeper: (point: string) => Promise<unknown>): Promise<{ point: string; device: string }> {
+    const { point, mount } = await world.sshfs('remote');
+    await keeper(point);
+    await world.run(['umount', point]);
+    await world.sshfs('remote');
+    return { point, device: mount.device };
+  }
+  const fixed = async ({ id }: Report, risk: string) => {
+    const ran = await world.stdoctor(['fix', id, '--auto', risk, '--json']);
+    return { code: ran.code, repair: JSON.parse(ran.stdout).repairs[0] };
+  };
+
+  it('unmounts what was replaced for that process alone, at each place where it has it', async () => {
+    const bind = world.directory('bind');
+    let pid = 0;
+    const { point, device } = await replaced(async (at) => {
+      pid = await elsewhere();
+      await world.run(['nsenter', '-t', String(pid), '-m', '--', 'mount', '--bind', at, bind]);
+    });
+    const finding = foreign(await liveAndReplayed(world), point);
+    expect(finding.fix).toMatchObject({ state: 'available', risk: 'disruptive' });
+    const leave = ['nsenter', '-t', String(pid), '-m', '--', 'umount', '-c'];
+    expect(finding.fix.steps.map(({ action }: Report) => action.argv)).toEqual([
+      [...leave, bind],
+      [...leave, point],
+    ]);
+    expect(finding.id).not.toContain(String(pid));
+    expect(await fixed(finding, 'safe')).toMatchObject({ code: 1, repair: { outcome: 'skipped' } });
+    expect(sees(pid, device)).toBe(true);
+    expect(await fixed(finding, 'disruptive')).toMatchObject({ code: 0, repair: { outcome: 'repaired' } });
+    expect(sees(pid, device)).toBe(false);
+    expect((await world.run(['cat', join(point, 'hello')])).stdout).toBe('hello\n');
+    expect(foreign((await world.check()).report, point)).toBeUndefined();
+  });
+
+  it('leaves it where somebody there holds it, with the commands', async () => {
+    const { point } = await replaced((at) => elsewhere('private', 'sh', '-c', `cd ${at} && exec sleep 100`));
+    const held = foreign(await liveAndReplayed(world), point);
+    expect(held.fix).toMatchObject({
+      state: 'refused',
+      reason: expect.stringMatching(/sleep \(pid \d+ of root, cwd\) would keep it busy/),
+    });
+  });
+
+  it('leaves it where something lies over it there', async () => {
+    const { point } = await replaced((at) => elsewhere('private', 'sh', '-c', `mount -t tmpfs tmpfs ${at} && exec sleep 100`));
+    const covered = foreign(await liveAndReplayed(world), point);
+    expect(covered.fix).toMatchObject({ state: 'refused', reason: expect.stringContaining(`${point} lies on it in the namespace`) });
+  });
+
+  it('restarts the service that works on the old one, which gets the new one', async () => {
+    let service: Service | undefined;
+    const { point, device } = await replaced(async () => {
+      service = await serviceIn(world);
+    });
+    const { unit, pid } = service as unknown as Service;
+    const before = pid();
+    const finding = foreign((await world.check()).report, point);
+    expect(finding.data.processes).toMatchObject([{ pid: before, unit }]);
+    expect(finding.fix.steps.map(({ action }: Report) => action.argv)).toEqual([['systemctl', 'restart', unit]]);
+    expect(await fixed(finding, 'disruptive')).toMatchObject({ code: 0, repair: { outcome: 'repaired' } });
+    expect([pid() === before, sees(pid(), device)]).toEqual([false, false]);
+    expect(foreign((await world.check()).report, point)).toBeUndefined();
   });
 
   it('leaves out who has a root or users of its own', async () => {

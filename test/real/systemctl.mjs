@@ -2,7 +2,7 @@
  * systemctl as far as stdoctor calls it, for hosts without systemd: `systemctl.mjs STATE-FILE ARGUMENT…`. STATE-FILE holds
  * units as JSON: name → properties as `systemctl show` prints them. Mount units mirror mountinfo, as those of systemd do.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const [file, verb, ...rest] = process.argv.slice(2);
@@ -29,14 +29,24 @@ switch (verb) {
     process.stdout.write(blocks.map((unit) => lines(unit).join('')).join('\n'));
     break;
   }
-  case 'start': {
+  case 'start':
+  case 'restart': {
     const [id] = words;
     const unit = units[id];
     if (unit === undefined) {
-      fail(`Failed to start ${id}: Unit ${id} not found.`, 5);
+      fail(`Failed to ${verb} ${id}: Unit ${id} not found.`, 5);
+    }
+    if (id.endsWith('.service')) {
+      restartService(unit);
+      break;
+    }
+    if (verb === 'restart' && mirrored(id, unit).ActiveState === 'active') {
+      spawnSync('umount', [unit.Where], { stdio: 'ignore' });
     }
     spawnSync('mkdir', ['-p', unit.Where]);
-    const mounted = spawnSync('mount', ['-t', unit.Type, unit.What, unit.Where], { encoding: 'utf8' });
+    // What a FUSE daemon starts holds what it was given for as long as it lives.
+    const options = unit.Options === undefined ? [] : ['-o', unit.Options];
+    const mounted = spawnSync('mount', ['-t', unit.Type, ...options, unit.What, unit.Where], { stdio: 'ignore' });
     if (mounted.status === 0) {
       set(id, { ActiveState: 'inactive', SubState: 'dead', Result: 'success' });
     } else {
@@ -50,6 +60,22 @@ switch (verb) {
     break;
   default:
     fail(`Unknown command verb ${verb}.`, 1);
+}
+
+/** One process, in the control group at `Group`, started by the shell line `Start`. */
+function restartService({ Group, Start }) {
+  const members = () => readFileSync(`${Group}/cgroup.procs`, 'utf8').split('\n').filter(Boolean);
+  for (const pid of members()) {
+    process.kill(Number(pid), 'SIGKILL');
+  }
+  while (members().length > 0) {
+    spawnSync('sleep', ['0.02']);
+  }
+  const script = `echo $$ > ${Group}/cgroup.procs; ${Start}`;
+  spawn('sh', ['-c', script], { stdio: 'ignore', detached: true, cwd: '/' }).unref();
+  while (members().length === 0) {
+    spawnSync('sleep', ['0.02']);
+  }
 }
 
 function mirrored(id, unit) {

@@ -42,6 +42,10 @@ export type Report = any;
 export class World {
   /** Also what is about the whole machine, and so about the worlds of other tests. */
   seesAll = false;
+  /** Of the program, wherever it is run in this world. */
+  readonly env: Record<string, string> = {};
+  /** Done when it is closed, first of all. */
+  readonly closing: (() => Promise<void> | void)[] = [];
   readonly dir: string;
   readonly state: string;
   readonly #holder: ChildProcess;
@@ -118,7 +122,7 @@ export class World {
     const wrapped = options.shell === undefined ? argv : ['sh', '-c', `${options.shell}; exec "$@"`, 'sh', ...argv];
     const ran = await this.run(wrapped, {
       ok: false,
-      env: { STDOCTOR_STATE_DIR: this.state, ...options.env },
+      env: { STDOCTOR_STATE_DIR: this.state, ...this.env, ...options.env },
       ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
     });
     return this.seesAll || !ran.stdout.startsWith('{') ? ran : { ...ran, stdout: withoutOtherWorlds(ran.stdout) };
@@ -298,7 +302,7 @@ export class World {
       '--',
       'env',
       `STDOCTOR_STATE_DIR=${this.state}`,
-      ...Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),
+      ...Object.entries({ ...this.env, ...options.env }).map(([name, value]) => `${name}=${value}`),
       process.execPath,
       join(ROOT, 'bin/run.js'),
       ...args,
@@ -327,6 +331,9 @@ export class World {
   }
 
   async close(): Promise<void> {
+    for (const work of this.closing) {
+      await work();
+    }
     for (const terminal of this.#terminals) {
       await (await terminal).close();
     }
@@ -371,15 +378,19 @@ export class World {
 /** Codes about the whole machine: their own tests look for them by name. */
 const MACHINE_WIDE = ['foreign-ns-holder', 'orphan-fuse-conn'];
 
+/** A warning of foreign-ns-holder is of a mount that is there in the world itself, too. */
+export function isOwn({ code, severity }: Report): boolean {
+  return !MACHINE_WIDE.includes(code) || (code === 'foreign-ns-holder' && severity === 'warning');
+}
+
 /** A report, plans or repairs as JSON, without what is about the whole machine. */
 export function withoutOtherWorlds(json: string): string {
   const document = JSON.parse(json);
-  const isOwn = (code: string) => !MACHINE_WIDE.includes(code);
   for (const target of document.targets ?? []) {
-    target.findings = target.findings.filter(({ code }: Report) => isOwn(code));
+    target.findings = target.findings.filter(isOwn);
   }
   for (const list of ['repairs', 'plans'].filter((name) => Array.isArray(document[name]))) {
-    document[list] = document[list].filter(({ finding }: Report) => isOwn(finding.code));
+    document[list] = document[list].filter(({ finding }: Report) => isOwn(finding));
   }
   return `${JSON.stringify(document, null, 2)}\n`;
 }

@@ -2,15 +2,12 @@ import type { Claim, Finding, Plan, Step } from '../../../src/check/types.ts';
 import { ERRNO } from '../../../src/facts/errno.ts';
 import { describeLooked, emptyDirectory, nodeIs, pathIs } from '../../../src/facts/look.ts';
 import { claimPathOn } from '../../../src/facts/mountinfo.ts';
-import { mountAnswers } from '../../../src/facts/reach.ts';
 import { type Unit, unitIs, unitName } from '../../../src/facts/units.ts';
 import { type Name, sameName, shellLine, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { refuseWithoutRights, run } from '../steps.ts';
+import { mountWanted, type Refusal, refuseWithoutRights, run } from '../steps.ts';
 import type { ConfiguredFound } from './detect.ts';
 import type { Missing } from './facts.ts';
-
-type Refusal = { refused: string };
 
 export function planConfigured(finding: Finding<ConfiguredFound>, facts: ZombieFacts): Plan {
   const { code, data } = finding;
@@ -59,40 +56,12 @@ function planMount(missing: Missing, facts: ZombieFacts): Plan {
     return service;
   }
   const guards = [
-    claimPathOn(facts.table, target),
     ...place.guards,
     ...(device?.state === 'there' ? [nodeIs({ node: device.path, device: device.device })] : []),
+    ...(unit === undefined ? [] : [unitIs({ unit: unit.id, states: ['inactive'] })]),
   ];
-  if (unit === undefined) {
-    return { steps: [mountIt(missing, facts, ['mount', missing.line?.target ?? target], guards, [])] };
-  }
-  return {
-    steps: [
-      ...(unit.activeState === 'failed' ? [forgetFailure(unit)] : []),
-      mountIt(
-        missing,
-        facts,
-        ['systemctl', 'start', unit.id],
-        [...guards, unitIs({ unit: unit.id, states: ['inactive'] })],
-        [unitIs({ unit: unit.id, states: ['active'] })],
-      ),
-    ],
-  };
-}
-
-function mountIt(missing: Missing, facts: ZombieFacts, argv: Name[], guards: Claim[], proof: Claim[]): Step {
-  const { target, source } = missing;
-  return {
-    title: `Mount ${showName(source)} at ${showName(target)}`,
-    why: 'As it is configured. Nothing is mounted there, and nothing lies there that it would hide.',
-    risk: 'safe',
-    action: run(...argv),
-    guards,
-    proof: [mountAnswers({ point: target }), ...proof],
-    patienceMs: 5000,
-    limitMs: 180_000,
-    undo: { action: run('umount', '-c', target), proof: [claimPathOn(facts.table, target)] },
-  };
+  const mount = mountWanted(missing, 'start', claimPathOn(facts.table, target), guards);
+  return { steps: [...(unit?.activeState === 'failed' ? [forgetFailure(unit)] : []), mount] };
 }
 
 function forgetFailure({ id, result }: Unit): Step {

@@ -1,4 +1,4 @@
-import type { Plan, Word } from '../../../src/check/types.ts';
+import type { Claim, Plan, Step, Word } from '../../../src/check/types.ts';
 import { ext4Clean, ext4Stopped } from '../../../src/facts/ext4.ts';
 import { nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { listKernelHolders } from '../../../src/facts/kernel-holders.ts';
@@ -68,7 +68,6 @@ export function planExt4(finding: MountFinding<Ext4Found>, facts: ZombieFacts): 
   if (data.kernelHolders.length > 0) {
     return { refused: `${listKernelHolders(data.kernelHolders)} would keep it busy: take that down first` };
   }
-  const undo: Word = { join: [{ ref: 'rescue' }, '/', `${fileNameOf(source)}.e2undo`] };
   const stands = [nodeIs({ node: source, device }), ...(loop === undefined ? [] : [claimLoop(loop)])];
   const free = [claimPathOn(facts.table, point, mount), notMountedElsewhere({ device }), ...stands];
   return {
@@ -80,20 +79,7 @@ export function planExt4(finding: MountFinding<Ext4Found>, facts: ZombieFacts): 
         [claimMount(mount), ext4Stopped({ device, stopped: true }), ...stands, nobodySeenHolding({ point })],
         'it had stopped: mounting it as it is would bring it back with its errors',
       ),
-      {
-        title: `Check and mend the file system on ${showName(source)}`,
-        why: 'e2fsck replays the journal and mends what needs no decision (-p); where it meets more it stops, and says so. What it overwrites is kept in an undo file.',
-        risk: 'data-loss',
-        action: { kind: 'run', argv: ['e2fsck', '-f', '-p', '-z', undo, source] },
-        guards: [
-          ...free,
-          ext4Clean({ node: source, device, clean: false }),
-          pathIs({ path: undo, type: 'absent' }),
-          notOn({ directory: { ref: 'rescue' }, device }),
-        ],
-        proof: [ext4Clean({ node: source, device, clean: true })],
-        undo: { action: { kind: 'run', argv: ['e2undo', undo, source] }, proof: [ext4Clean({ node: source, device, clean: false })] },
-      },
+      mendExt4(mount, free, true),
       {
         title: `Mount ${showName(source)} at ${showName(point)} again`,
         why: 'Its errors are mended and no longer recorded.',
@@ -109,8 +95,25 @@ export function planExt4(finding: MountFinding<Ext4Found>, facts: ZombieFacts): 
   };
 }
 
+/** free: nothing else uses its device, which is the one that was seen. dirty: it is known to want it. */
+export function mendExt4({ source, device }: Mount, free: readonly Claim[], dirty: boolean): Step {
+  const unclean = dirty ? [ext4Clean({ node: source, device, clean: false })] : [];
+  const undo: Word = { join: [{ ref: 'rescue' }, '/', `${fileNameOf(source)}.e2undo`] };
+  return {
+    title: `Check and mend the file system on ${showName(source)}`,
+    why: 'e2fsck replays the journal and mends what needs no decision (-p); where it meets more it stops, and says so. What it overwrites is kept in an undo file.',
+    risk: 'data-loss',
+    action: { kind: 'run', argv: ['e2fsck', '-f', '-p', '-z', undo, source] },
+    guards: [...free, ...unclean, pathIs({ path: undo, type: 'absent' }), notOn({ directory: { ref: 'rescue' }, device })],
+    proof: [ext4Clean({ node: source, device, clean: true })],
+    undo: dirty
+      ? { action: { kind: 'run', argv: ['e2undo', undo, source] }, proof: unclean }
+      : { none: 'what e2fsck overwrote is in the undo file, and e2undo puts it back' },
+  };
+}
+
 /** An older kernel makes the superblock read-only when it stops; the mount itself still says what was wanted. */
-function asWanted(mount: Mount): Mount {
+export function asWanted(mount: Mount): Mount {
   const superOptions = optionList(mount.superOptions).filter((option) => option !== 'ro');
   return optionList(mount.options).includes('rw') ? { ...mount, superOptions: superOptions.join(',') } : mount;
 }

@@ -6,7 +6,7 @@ import { processIs } from '../../../src/facts/process.ts';
 import { connectionDead, mountAnswers } from '../../../src/facts/reach.ts';
 import { printable, shellLine, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { gone, type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
+import { gone, type MountFinding, mountAsConfigured, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
 import type { FuseFound } from './detect.ts';
 
 type FuseFinding = MountFinding<FuseFound>;
@@ -30,7 +30,7 @@ export function planFuse(finding: FuseFinding, facts: ZombieFacts): Plan {
   // Who mounted it may unmount it, once it is dead.
   const own = finding.code !== 'fuse-hung' && onlyFor(mount)?.uid === facts.self.uid;
   const refused = refuseTakingAway(mount, facts, own);
-  return refused ?? (finding.code === 'fuse-hung' ? planHung(finding, mount) : planDead(finding, mount, facts));
+  return refused ?? (finding.code === 'fuse-hung' ? planHung(finding, mount, facts) : planDead(finding, mount, facts));
 }
 
 function planDead({ data }: FuseFinding, mount: Mount, facts: ZombieFacts): Plan {
@@ -59,7 +59,7 @@ function planDead({ data }: FuseFinding, mount: Mount, facts: ZombieFacts): Plan
       proof,
       undo: { none: DAEMON_GONE },
     };
-    return { steps: [step] };
+    return { steps: [step, ...mountAsConfigured(mount, facts)] };
   }
   return {
     steps: [
@@ -70,6 +70,7 @@ function planDead({ data }: FuseFinding, mount: Mount, facts: ZombieFacts): Plan
         unheld,
         DAEMON_GONE,
       ),
+      ...mountAsConfigured(mount, facts),
     ],
   };
 }
@@ -100,7 +101,7 @@ function planStopped({ data }: FuseFinding, mount: Mount, facts: ZombieFacts): P
   return { steps };
 }
 
-function planHung({ data, confidence }: FuseFinding, mount: Mount): Plan {
+function planHung({ data, confidence }: FuseFinding, mount: Mount, facts: ZombieFacts): Plan {
   const connection = connectionOf(mount);
   if (data.waiting === 0 && confidence !== 'medium') {
     const why =
@@ -108,6 +109,7 @@ function planHung({ data, confidence }: FuseFinding, mount: Mount): Plan {
     return {
       steps: [
         unmount(mount, 'disruptive', why, [claimMount(mount), nobodyWaits({ connection })], 'the daemon does not answer: mount it again'),
+        ...mountAsConfigured(mount, facts),
       ],
     };
   }
@@ -140,5 +142,7 @@ function planHung({ data, confidence }: FuseFinding, mount: Mount): Plan {
     [claimMount(mount), connectionDead({ point: mount.point })],
     DAEMON_GONE,
   );
-  return { steps: [...(data.waiting === null ? [offerControl] : []), abort, { ...after, patienceMs: 5000 }] };
+  return {
+    steps: [...(data.waiting === null ? [offerControl] : []), abort, { ...after, patienceMs: 5000 }, ...mountAsConfigured(mount, facts)],
+  };
 }

@@ -1,9 +1,9 @@
 import type { Found } from '../../../src/check/types.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
-import { fromByteString, type Name, printable, sameName, showName, toByteString } from '../../../src/names.ts';
+import { fromByteString, type Name, printable, showName } from '../../../src/names.ts';
 import { quote, type Sought } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';
-import type { Foreign } from './facts.ts';
+import { type Foreign, isReplaced, keyOf } from './facts.ts';
 
 export interface ForeignData {
   device: string;
@@ -23,11 +23,7 @@ export function seekForeigners({ foreigners, table }: ZombieFacts): Sought {
   if ('unknown' in foreigners) {
     return { findings: [], unjudged: [{ subject: { kind: 'host', name: 'other mount namespaces' }, why: foreigners.unknown }] };
   }
-  const groups = Map.groupBy(
-    foreigners.mounts,
-    // One file system, bound to however many places.
-    ({ mount }) => `${mount.device} ${toByteString(mount.source)} ${mount.fstype}`,
-  );
+  const groups = Map.groupBy(foreigners.mounts, ({ mount }) => keyOf(mount));
   return {
     examined: groups.size,
     findings: [...groups.values()].map((group) => foreignFound(group, table.mounts)),
@@ -39,11 +35,10 @@ export function seekForeigners({ foreigners, table }: ZombieFacts): Sought {
 }
 
 function foreignFound(group: readonly Foreign[], ours: readonly Mount[]): ForeignFound {
-  const { mount } = group[0] as Foreign;
+  const replacement = group.find((foreign) => isReplaced(foreign.mount, ours));
+  const { mount } = replacement ?? (group[0] as Foreign);
   const byProcess = [...new Map(group.toReversed().map((foreign) => [foreign.process.pid, foreign])).values()].toReversed();
-  const replaced = ours.some(
-    ({ point, source, fstype }) => sameName(point, mount.point) && sameName(source, mount.source) && fstype === mount.fstype,
-  );
+  const replaced = replacement !== undefined;
   return {
     code: 'foreign-ns-holder',
     severity: replaced ? 'warning' : 'info',

@@ -1,5 +1,6 @@
 import { all, defineFact, outputOf, pause, read, run, Unknown } from '../../../src/check/asking.ts';
 import type { Answer, Asking, Seen } from '../../../src/check/types.ts';
+import { groupPath } from '../../../src/facts/cgroups.ts';
 import { isFuse, isPseudo, runtimeOf } from '../../../src/facts/mount-kinds.ts';
 import { type Mount, mountTable, ownTableAgain, topAt } from '../../../src/facts/mountinfo.ts';
 import { mountsIn, type OtherTable, otherTables } from '../../../src/facts/namespaces.ts';
@@ -124,8 +125,19 @@ function* processOfUnit(pid: number): Asking<Foreign['process']> {
 
 /** The unit of systemd in /proc/PID/cgroup, else the whole path of the group; undefined for the topmost group. */
 export function unitOf(cgroup: string): string | undefined {
-  // 0::/system.slice/nginx.service   or, of cgroup v1, 1:name=systemd:/system.slice/nginx.service
-  const path = /^(?:0:|\d+:name=systemd):(\/.*)$/m.exec(cgroup)?.[1];
+  const path = groupPath(cgroup);
   const unit = path?.split('/').findLast((part) => /\.(service|scope|socket|mount)$/.test(part));
   return unit ?? (path === '/' ? undefined : path);
+}
+
+/** What one file system of another namespace has in common, bound to however many places. */
+export function keyOf({ device, source, fstype }: Pick<Mount, 'device' | 'source' | 'fstype'>): string {
+  return `${device} ${toByteString(source)} ${fstype}`;
+}
+
+/** The same source is mounted here at that place, by another superblock. */
+export function isReplaced(mount: Mount, ours: readonly Mount[]): boolean {
+  return ours.some(
+    ({ point, source, fstype }) => sameName(point, mount.point) && sameName(source, mount.source) && fstype === mount.fstype,
+  );
 }

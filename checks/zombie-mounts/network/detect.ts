@@ -11,7 +11,7 @@ export type NetworkCode = 'nfs-stale' | 'nfs-server-gone' | 'cifs-gone' | '9p-go
 export type NetworkFound = MountFound<NetworkCode>;
 
 /** Errors by which a mount says that its server, or what joins them, is gone; tried three times before. */
-const GONE: Readonly<Record<string, readonly number[]>> = {
+export const GONE: Readonly<Record<Exclude<NetworkCode, 'nfs-stale'>, readonly number[]>> = {
   // soft, and softerr
   'nfs-server-gone': [ERRNO.EIO, ERRNO.ETIMEDOUT],
   'cifs-gone': [ERRNO.EHOSTDOWN, ERRNO.EAGAIN, ERRNO.EIO],
@@ -19,8 +19,12 @@ const GONE: Readonly<Record<string, readonly number[]>> = {
   'virtiofs-gone': [ERRNO.EIO],
 };
 
-/** Where the kernel lets callers of NFS wait. */
-const WAITS_FOR_SERVER = /^(rpc|nfs|xprt)/;
+/** Where the kernel lets callers wait for the other side. virtiofs counts its requests instead. */
+const WAITS_FOR_SERVER: Readonly<Record<Exclude<NetworkCode, 'nfs-stale' | 'virtiofs-gone'>, RegExp>> = {
+  'nfs-server-gone': /^(rpc|nfs|xprt)/,
+  'cifs-gone': /^(wait_for_response|smb|cifs)/,
+  '9p-gone': /^p9_/,
+};
 
 export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Judgement | undefined {
   const code = isNetwork(mount) ? codeOf(mount) : undefined;
@@ -30,7 +34,7 @@ export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Ju
   if (found.state === 'errno' && found.errno === ERRNO.ESTALE && isNfs(mount)) {
     return { finding: gone('nfs-stale', mount, found, facts, 'certain') };
   }
-  if (found.state === 'errno' && (GONE[code]?.includes(found.errno) || (code === 'virtiofs-gone' && isDead(found.errno)))) {
+  if (found.state === 'errno' && (GONE[code].includes(found.errno) || (code === 'virtiofs-gone' && isDead(found.errno)))) {
     return { finding: gone(code, mount, found, facts, 'medium') };
   }
   if (found.state !== 'silent') {
@@ -53,8 +57,8 @@ export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Ju
     return { unjudged: `${sentenceOf(found)}, and no requests are seen to wait for good (${found.waiting.join(', ')}): slow` };
   }
   const said = words.some(({ says }) => says === 'not-responding');
-  const waits = found.wchan !== undefined && WAITS_FOR_SERVER.test(found.wchan);
-  if (isNfs(mount) && !said && !waits) {
+  const waits = code !== 'virtiofs-gone' && found.wchan !== undefined && WAITS_FOR_SERVER[code].test(found.wchan);
+  if (code !== 'virtiofs-gone' && !said && !waits) {
     return { unjudged: `${sentenceOf(found)}, and whether it waits for the server could not be seen` };
   }
   return {
@@ -65,7 +69,7 @@ export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Ju
   };
 }
 
-function codeOf(mount: Mount): NetworkCode | undefined {
+function codeOf(mount: Mount): Exclude<NetworkCode, 'nfs-stale'> | undefined {
   switch (mount.fstype) {
     case 'nfs':
     case 'nfs4':

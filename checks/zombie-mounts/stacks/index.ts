@@ -12,5 +12,5 @@ export const stacks: Part = {
     'mounted-over-data': 'hide files',
   },
   seek: seekStacks,
-  plan: (finding) => planStack(finding as Parameters<typeof planStack>[0]),
+  plan: (finding, facts) => planStack(finding as Parameters<typeof planStack>[0], facts),
 };

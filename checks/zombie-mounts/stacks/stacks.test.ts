@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Finding } from '../../../src/check/types.ts';
+import type { Finding, Plan } from '../../../src/check/types.ts';
+import { claimText } from '../../../src/check/wording.ts';
 // biome-ignore lint/style/noRestrictedImports: the test gathers the facts that the check is given
 import { Round } from '../../../src/engine/round.ts';
 import type { FuseDaemons } from '../../../src/facts/fuse.ts';
@@ -11,13 +12,29 @@ import { type StackFound, seekStacks } from './detect.ts';
 import { type Covered, covered } from './facts.ts';
 import { planStack } from './plan.ts';
 
+type Steps = Exclude<Plan, { refused: string }>;
+
 const SEEN = { source: 'find', at: '2026-11-03T09:00:00.000Z' };
 const LOOKED: Looked = { state: 'found', type: 'd', size: 1, inode: 1, device: 1, links: 1, empty: false, seen: SEEN };
 
-function factsOf(lines: string[], more: { daemons?: Partial<FuseDaemons>; covered?: Covered } = {}): ZombieFacts {
+interface More extends Omit<Partial<ZombieFacts>, 'daemons' | 'covered'> {
+  daemons?: Partial<FuseDaemons>;
+  covered?: Covered;
+}
+
+function factsOf(lines: string[], more: More = {}): ZombieFacts {
   const mounts = parseMountinfo(['27 1 254:0 / / rw - ext4 /dev/vda rw', ...lines].map((line) => `${line}\n`).join(''));
   return {
     table: { seen: SEEN, mounts, visible: visibleMounts(mounts) },
+    reach: new Map(mounts.map(({ id }) => [id, { state: 'answers', seen: SEEN }])),
+    loops: { loops: [], unjudged: [] },
+    kernelHolders: new Map(),
+    goneDevices: { gone: new Map(), unjudged: new Map() },
+    lostMappings: { lost: new Map(), unjudged: new Map() },
+    suspendedMappings: { suspended: new Map(), unjudged: new Map() },
+    ext4Stops: { stops: new Map() },
+    self: { uid: 0, mayMount: true, seesAllProcesses: true },
+    ...more,
     daemons: { seen: SEEN, complete: true, byConnection: new Map(), strangers: new Set(), unmapped: [], ...more.daemons },
     covered: more.covered ?? { looked: new Map(), needsRoot: false },
   } as unknown as ZombieFacts;
@@ -33,7 +50,98 @@ describe('stacked', () => {
     expect(told(facts)).toEqual(['stacked /m warning']);
     const [finding] = seekStacks(facts).findings;
     expect(finding).toMatchObject({ confidence: 'high', data: { layers: 2, below: 'dead' } });
-    expect(planStack(finding as Finding<StackFound>)).toMatchObject({ refused: expect.stringContaining('umount -c /m') });
+  });
+
+  const planOf = (facts: ZombieFacts) => planStack(seekStacks(facts).findings[0] as Finding<StackFound>, facts);
+  const UPPER = '41 40 8:17 / /m rw,noatime - ext4 /dev/sdb1 rw,attr2';
+
+  it('takes a disk off for a moment, to get at the dead one', () => {
+    const plan = planOf(factsOf([DEAD, UPPER])) as Steps;
+    const again = ['mount', '-t', 'ext4', '-o', 'rw,noatime', '/dev/sdb1', '/m'];
+    expect(plan.steps).toMatchObject([
+      { risk: 'disruptive', action: { argv: ['umount', '-c', '/m'] }, undo: { action: { argv: again } } },
+      { risk: 'safe', action: { argv: ['umount', '-c', '/m'] } },
+      { risk: 'disruptive', action: { argv: again } },
+    ]);
+    const [off, dead, on] = plan.steps.map(({ guards, proof }) => ({ guards: guards.map(claimText), proof: proof.map(claimText) }));
+    expect(off?.guards).toEqual([
+      expect.stringContaining('path-on (path /m, on {"point":"/m","fstype":"ext4"'),
+      expect.stringContaining('mount-is (id 41'),
+      'fuse-daemon-gone (device 0:50, point /m)',
+      'mount-answers (point /m)',
+      'node-is (node /dev/sdb1, device 8:17)',
+      'nobody-seen-holding (point /m)',
+    ]);
+    expect(dead?.guards).toEqual([
+      expect.stringContaining('mount-is (id 40'),
+      'fuse-connection-dead (point /m)',
+      'nobody-seen-holding (point /m)',
+    ]);
+    expect(on?.guards[0]).toMatch(/^path-on .*"point":"\/".*layers 0\)$/);
+    expect(on?.proof).toEqual([expect.stringMatching(/^path-on .*"fstype":"ext4".*layers 1\)$/), 'mount-answers (point /m)']);
+  });
+
+  it('takes NFS off too, which has no node', () => {
+    const plan = planOf(factsOf([DEAD, '41 40 0:60 / /m rw - nfs4 nas:/x rw,vers=4.2,addr=10.0.0.1'])) as Steps;
+    expect(plan.steps.map(({ action }) => action)).toMatchObject([
+      {},
+      {},
+      { argv: ['mount', '-t', 'nfs4', '-o', 'rw,vers=4.2', 'nas:/x', '/m'] },
+    ]);
+    expect(plan.steps[0]?.guards.map(({ is }) => is)).not.toContain('node-is');
+  });
+
+  const holders = {
+    byPoint: new Map([['/m', [{ pid: 7, name: 'bash', user: 'root', by: ['cwd'], paths: ['/m'] }]]]),
+    seen: SEEN,
+    complete: true,
+  };
+  const loop = { device: '7:1', node: '/dev/loop1', autoclear: true };
+  it.each<[string, string[], object, string]>([
+    ['held', [DEAD, UPPER], { holders }, 'bash (pid 7 of root, cwd) would keep it busy'],
+    [
+      'used by the kernel',
+      [DEAD, UPPER],
+      { kernelHolders: new Map([['/m', [{ kind: 'overlay', name: '/o', path: '/m/a' }]]]) },
+      'the overlay at /o',
+    ],
+    ['a FUSE', [DEAD, '41 40 0:51 / /m rw - fuse.x y rw'], {}, 'its daemon would end with it'],
+    ['in memory', [DEAD, '41 40 0:51 / /m rw - tmpfs tmpfs rw'], {}, 'could not be mounted again'],
+    ['a part of a disk', [DEAD, '41 40 8:17 /sub /m rw - ext4 /dev/sdb1 rw'], {}, '/sub of ext4 could not be mounted again'],
+    [
+      'on a loop device that goes with it',
+      [DEAD, '41 40 7:1 / /m rw - ext4 /dev/loop1 rw'],
+      { loops: { loops: [loop], unjudged: [] } },
+      'frees /dev/loop1',
+    ],
+    ['ill itself', [DEAD, UPPER], { reach: new Map() }, 'not known to be well'],
+    [
+      'on a suspended device',
+      [DEAD, UPPER],
+      { suspendedMappings: { suspended: new Map([['8:17', {}]]), unjudged: new Map() } },
+      'not known to be well',
+    ],
+    ['with a mount on it', [DEAD, UPPER, '42 41 0:60 / /m/in rw - tmpfs t rw'], {}, 'other mounts lie on it (/m/in)'],
+    [
+      'not right above',
+      [DEAD, '41 40 8:18 / /m rw - xfs /dev/sdc rw', '42 41 8:17 / /m rw - ext4 /dev/sdb1 rw'],
+      {},
+      'does not lie right below',
+    ],
+    ['for root', [DEAD, UPPER], { self: { uid: 1000, mayMount: false } }, 'it needs root'],
+  ])('leaves alone what is %s', (_, lines, more, why) => {
+    const plan = planOf(factsOf(lines, more as More));
+    expect(plan).toMatchObject({ refused: expect.stringContaining(why) });
+    expect(plan).toMatchObject({ refused: expect.stringContaining('By hand, with its users stopped') });
+  });
+
+  it('the same source twice is left to a person, with both ways', () => {
+    const process = { pid: 7, name: 'sshfs', state: 'S', startTime: '1', uid: 0, tracer: 0 };
+    const byConnection = new Map([50, 51].map((connection) => [connection, [process]]));
+    const plan = planOf(factsOf([DEAD, '41 40 0:51 / /m rw - fuse.sshfs nas:/x rw'], { daemons: { byConnection } }));
+    expect(plan).toMatchObject({
+      refused: expect.stringMatching(/umount -c \/m shows the lower one.*a new mount of nas:\/x brings one of them back/),
+    });
   });
 
   it('the same source twice', () => {
