@@ -5,7 +5,8 @@ import { describeHolders, type Holder } from '../../src/facts/holders.ts';
 import { type KernelHolder, listKernelHolders } from '../../src/facts/kernel-holders.ts';
 import { fateOf, isFuse, runtimeOf } from '../../src/facts/mount-kinds.ts';
 import type { Mount } from '../../src/facts/mountinfo.ts';
-import { judgedMounts, type Reach, sentenceOf } from '../../src/facts/reach.ts';
+import { judgedMounts } from '../../src/facts/reach.ts';
+import { type Reach, sentenceOf } from '../../src/facts/reach-questions.ts';
 import { fromByteString, type Name, sameName, showName, toByteString } from '../../src/names.ts';
 import type { ZombieFacts } from './facts.ts';
 

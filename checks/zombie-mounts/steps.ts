@@ -6,7 +6,7 @@ import { emptyDirectory } from '../../src/facts/look.ts';
 import { isFuse, isNfs, runtimeOf } from '../../src/facts/mount-kinds.ts';
 import { claimPathOn, type Mount, mountGone, optionList } from '../../src/facts/mountinfo.ts';
 import { beyondReach, type Elsewhere } from '../../src/facts/namespaces.ts';
-import { mountAnswers } from '../../src/facts/reach.ts';
+import { mountAnswers } from '../../src/facts/reach-conditions.ts';
 import { unitIs } from '../../src/facts/units.ts';
 import { type Name, sameName, showName, toByteString } from '../../src/names.ts';
 import { isBind, type Wanted } from './configured/facts.ts';

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { fakeTarget, said, wordsOf } from '../../test/fake-target.ts';
 import { Round } from '../engine/round.ts';
-import { type Reach, reach } from './reach.ts';
+import { reach } from './reach.ts';
+import type { Reach } from './reach-questions.ts';
 
 const TABLE = '20 1 8:1 / / rw - ext4 /dev/sda1 rw\n21 20 8:2 / /data rw - ext4 /dev/sdb1 rw\n';
 const XFS = TABLE.replace('- ext4 /dev/sdb1', '- xfs /dev/sdb1');

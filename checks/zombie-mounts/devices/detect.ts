@@ -1,7 +1,7 @@
 import type { Subject } from '../../../src/check/types.ts';
 import { type BtrfsMembers, kernelNameOf, onBlocks } from '../../../src/facts/block-devices.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
-import type { Reach } from '../../../src/facts/reach.ts';
+import type { Reach } from '../../../src/facts/reach-questions.ts';
 import type { Suspended } from '../../../src/facts/suspended.ts';
 import { showName } from '../../../src/names.ts';
 import {

@@ -7,7 +7,7 @@ import { nodeIs } from '../../../src/facts/look.ts';
 import { volumeWhole } from '../../../src/facts/lvm.ts';
 import { claimMount, claimPathOn, type Mount } from '../../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
-import { mountAnswers } from '../../../src/facts/reach.ts';
+import { mountAnswers } from '../../../src/facts/reach-conditions.ts';
 import { mappingForgotten, mappingSuspended } from '../../../src/facts/suspended.ts';
 import { type Name, shellWord, showName } from '../../../src/names.ts';
 import { asWanted, mendExt4 } from '../ext4/plan.ts';

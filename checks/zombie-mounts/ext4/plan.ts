@@ -6,7 +6,7 @@ import { nodeIs, pathIs } from '../../../src/facts/look.ts';
 import { claimLoop, notOn } from '../../../src/facts/loop.ts';
 import { claimMount, claimPathOn, type Mount, optionList } from '../../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
-import { mountAnswers } from '../../../src/facts/reach.ts';
+import { mountAnswers } from '../../../src/facts/reach-conditions.ts';
 import { sameName, shellLine, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
 import {

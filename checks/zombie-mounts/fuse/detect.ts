@@ -3,7 +3,7 @@ import { ERRNO } from '../../../src/facts/errno.ts';
 import { CONNECTIONS, connectionOf, type DaemonsOfMount, daemonsOf } from '../../../src/facts/fuse.ts';
 import { isFuse } from '../../../src/facts/mount-kinds.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
-import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach.ts';
+import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach-questions.ts';
 import { printable } from '../../../src/names.ts';
 import {
   answered,

@@ -3,7 +3,7 @@ import { CONNECTIONS, connectionOf, fusectlThere, nobodyWaits, onlyFor, somebody
 import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { claimMount, type Mount } from '../../../src/facts/mountinfo.ts';
 import { processIs } from '../../../src/facts/process.ts';
-import { connectionDead, mountAnswers } from '../../../src/facts/reach.ts';
+import { connectionDead, mountAnswers } from '../../../src/facts/reach-conditions.ts';
 import { printable, shellLine, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
 import { gone, type MountFinding, mountAsConfigured, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';

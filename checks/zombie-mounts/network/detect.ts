@@ -3,7 +3,7 @@ import { ERRNO } from '../../../src/facts/errno.ts';
 import { CONNECTIONS, connectionOf } from '../../../src/facts/fuse.ts';
 import { isNetwork, isNfs } from '../../../src/facts/mount-kinds.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
-import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach.ts';
+import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach-questions.ts';
 import { dataOf, holderEvidence, type Judgement, lineOf, type MountFound, quote, seconds, subjectOf } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';
 

@@ -3,7 +3,7 @@ import { ERRNO } from '../../../src/facts/errno.ts';
 import { describeHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { fateOf, isNetwork } from '../../../src/facts/mount-kinds.ts';
 import { claimMount, claimPathOn, type Mount } from '../../../src/facts/mountinfo.ts';
-import { mountAnswers, mountFails, mountSilent } from '../../../src/facts/reach.ts';
+import { mountAnswers, mountFails, mountSilent } from '../../../src/facts/reach-conditions.ts';
 import { shellLine, showName, toByteString } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
 import {

@@ -1,6 +1,6 @@
 import { ERRNO } from '../../../src/facts/errno.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
-import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach.ts';
+import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach-questions.ts';
 import { type Name, showName } from '../../../src/names.ts';
 import { dataOf, holderEvidence, type Judgement, lineOf, type MountData, type MountFound, quote, subjectOf, whyUnjudged } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';

@@ -6,7 +6,8 @@ import { describeLooked, type Looked, lookAt } from '../../../src/facts/look.ts'
 import { mayHang } from '../../../src/facts/mount-kinds.ts';
 import { type Mount, mountOf, mountTable } from '../../../src/facts/mountinfo.ts';
 import { isAbsolute, type Layer, overlayLayers } from '../../../src/facts/overlay.ts';
-import { judgedMounts, type Reach, reach } from '../../../src/facts/reach.ts';
+import { judgedMounts, reach } from '../../../src/facts/reach.ts';
+import type { Reach } from '../../../src/facts/reach-questions.ts';
 import { fromByteString, type Name, showName, toByteString } from '../../../src/names.ts';
 
 const LIMIT = 2000;

@@ -4,7 +4,7 @@ import { listKernelHolders } from '../../../src/facts/kernel-holders.ts';
 import { emptyDirectory, pathIs } from '../../../src/facts/look.ts';
 import { mayHang } from '../../../src/facts/mount-kinds.ts';
 import { claimMount, claimPathOn, type Mount, optionList } from '../../../src/facts/mountinfo.ts';
-import { mountAnswers } from '../../../src/facts/reach.ts';
+import { mountAnswers } from '../../../src/facts/reach-conditions.ts';
 import { type Name, shellLine, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
 import { type MountFinding, mountCommand, mountOfFinding, refuseHeld, refuseTakingAway, run, unmount } from '../steps.ts';

@@ -6,7 +6,7 @@ import { nodeIs } from '../../../src/facts/look.ts';
 import { claimLoop } from '../../../src/facts/loop.ts';
 import { isFuse, isNfs } from '../../../src/facts/mount-kinds.ts';
 import { claimMount, claimPathOn, type Mount, visibleMounts } from '../../../src/facts/mountinfo.ts';
-import { connectionDead, mountAnswers } from '../../../src/facts/reach.ts';
+import { connectionDead, mountAnswers } from '../../../src/facts/reach-conditions.ts';
 import { sameName, shellLine, showName, toByteString } from '../../../src/names.ts';
 import { heldBy, heldInKernel } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';

@@ -1,7 +1,7 @@
 import { ERRNO } from '../../../src/facts/errno.ts';
 import { missingBytes } from '../../../src/facts/loop.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
-import type { Reach } from '../../../src/facts/reach.ts';
+import type { Reach } from '../../../src/facts/reach-questions.ts';
 import { dataOf, holderEvidence, type Judgement, lineOf, type MountFound, quote, subjectOf } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';
 

@@ -6,7 +6,7 @@ import { fileIs, nodeIs } from '../../../src/facts/look.ts';
 import { claimLoop, type LoopDevice, onNoLoop } from '../../../src/facts/loop.ts';
 import { claimMount, claimPathOn, type Mount } from '../../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
-import { mountAnswers, mountFails } from '../../../src/facts/reach.ts';
+import { mountAnswers, mountFails } from '../../../src/facts/reach-conditions.ts';
 import { showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
 import { type MountFinding, mountCommand, mountOfFinding, mountOptions, refuseStaying, refuseTakingAway, run, unmount } from '../steps.ts';
