@@ -3,7 +3,8 @@ import { absent, fakeTarget, said, timedOut, wordsOf } from '../../test/fake-tar
 import { examine } from '../check/condition.ts';
 import type { Answer, Claim, Probe } from '../check/types.ts';
 import { Round } from '../engine/round.ts';
-import { deviceUnused, deviceUse, fileUnused, fileUse, type Use } from './in-use.ts';
+import { deviceUse, fileUse, type Use } from './in-use.ts';
+import { deviceUnused, fileUnused } from './in-use-conditions.ts';
 import { parseInode } from './in-use-inodes.ts';
 
 const LOSETUP = 'losetup --list --json -O NAME,BACK-INO,BACK-MAJ:MIN';

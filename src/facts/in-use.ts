@@ -1,7 +1,6 @@
 /** Who uses a block device or a file. Nobody is an answer only where everybody could be looked at: `gaps` says what could not. */
 import { all, defineFact, outputOf, read, run, sourceOf, Unknown, whyNot } from '../check/asking.ts';
-import { defineCondition } from '../check/condition.ts';
-import type { Answer, Asking, Holds, Probe, Seen } from '../check/types.ts';
+import type { Answer, Asking, Probe, Seen } from '../check/types.ts';
 import { fromByteString, type Name, printable, sameName, showName, toByteString } from '../names.ts';
 import { commandLines, processesNaming } from './command-lines.ts';
 import { type BlockDevice, type BlockDevices, blockDevices, namesOf, relatedDevices } from './in-use-devices.ts';
@@ -263,64 +262,3 @@ function* named(users: User[]): Asking<User[]> {
   const names = new Map(pids.map((pid, index) => [pid, outputOf(comms[index] as Answer).trimEnd()]));
   return users.map((user) => ('name' in user && 'pid' in user ? { ...user, name: names.get(user.pid) ?? '' } : user));
 }
-
-const LISTED = 8;
-
-/** `mounted at /mnt/x (in this namespace); qemu-system-x86 (pid 12, fd 5); could not look at: …` */
-function describeUse({ users, gaps }: Use): string {
-  const blind = gaps.length === 0 ? [] : [`could not look at: ${firstOf(gaps.map(printable))}`];
-  return [...(users.length === 0 ? [] : [firstOf(users.map(describeUser))]), ...blind].join('; ');
-}
-
-function firstOf(texts: readonly string[]): string {
-  const more = texts.length > LISTED ? [`and ${texts.length - LISTED} more`] : [];
-  return [...texts.slice(0, LISTED), ...more].join('; ');
-}
-
-function describeUser(user: User): string {
-  const text = describeKind(user);
-  return user.as === undefined ? text : `${user.as}: ${text}`;
-}
-
-function describeKind(user: User): string {
-  switch (user.kind) {
-    case 'mount':
-      return `mounted at ${showName(user.point)} (in ${user.pid === null ? 'this namespace' : `the mount namespace of process ${user.pid}`})`;
-    case 'file-system':
-      return `a file system that still lives in the kernel (${printable(user.at)})`;
-    case 'swap':
-      return 'swap';
-    case 'holder':
-      return `${printable(user.name)} on top of it`;
-    case 'loop':
-      return `${user.node} on top of it`;
-    case 'descriptor':
-      return `${printable(user.name)} (pid ${user.pid}, fd ${user.descriptor})`;
-    case 'map':
-      return `${printable(user.name)} (pid ${user.pid}, memory map)`;
-    case 'command-line':
-      return `${printable(user.name)} (pid ${user.pid}, command line)`;
-    case 'export':
-      return `served by the kernel (${showName(user.by)})`;
-    case 'open-count':
-      return `held open ${user.count} times by somebody who is not seen`;
-  }
-}
-
-function judge(thing: string, use: Use): Holds {
-  return use.users.length === 0 && use.gaps.length === 0
-    ? { holds: true }
-    : { holds: false, expected: `nobody using ${thing}`, found: describeUse(use) };
-}
-
-/** Nobody uses this block device (`major:minor`), and everybody could be looked at. */
-export const deviceUnused = defineCondition('device-unused', function* (args: { device: string }): Asking<Holds> {
-  const use = yield* deviceUse(args.device);
-  return judge(`device ${args.device}`, use);
-});
-
-/** Nobody uses the file at this path, and everybody could be looked at. */
-export const fileUnused = defineCondition('file-unused', function* (args: { path: Name }): Asking<Holds> {
-  const use = yield* fileUse(args.path);
-  return judge(showName(args.path), use);
-});
