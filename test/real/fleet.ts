@@ -75,7 +75,8 @@ export class Fleet {
     this.#keys = run.keys;
   }
 
-  static async open(world: World): Promise<Fleet> {
+  /** Its hosts have Perl, or they have not. */
+  static async open(world: World, engine: 'perl' | 'sh' = 'perl'): Promise<Fleet> {
     const dir = world.directory('fleet');
     // Other users than root have their homes in there.
     chmodSync(world.dir, 0o711);
@@ -88,6 +89,9 @@ export class Fleet {
     }
     const publicKey = (name: string) => readFileSync(at(`${name}.pub`), 'utf8').trim();
     await ownUsers(world, dir);
+    if (engine === 'sh') {
+      await world.run(['sh', '-c', 'while p=$(command -v perl); do mount --bind /dev/null "$(realpath "$p")" || exit; done']);
+    }
     writeFileSync(at('root/.ssh/known_hosts'), '');
     // The usual key exchange costs more than all that is asked afterwards.
     writeFileSync(

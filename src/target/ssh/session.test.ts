@@ -10,11 +10,16 @@ import { parseDestination } from './destination.ts';
 import type { Refusal } from './failures.ts';
 import { Session } from './session.ts';
 
-const SHELLS = ['dash', 'bash'].filter((shell) => existsSync(`/bin/${shell}`));
+const SHELLS = ['dash', 'bash', 'busybox sh'].filter((shell) => existsSync(`/bin/${shell.split(' ')[0]}`));
+/** By what a question is started, and how `ssh` comes to that. */
+const ENGINES: [engine: string, script: string][] = [
+  ['perl', 'exec setsid -w sh'],
+  ...SHELLS.map((shell): [string, string] => [shell, withoutPerl(`exec ${shell}`)]),
+];
 const USUAL = '/usr/bin:/bin:/usr/sbin:/sbin';
 
 /** `script` stands for ssh; a session of its own, for the program kills its group. */
-async function open(script: string, limitMs = 5000): Promise<Session | Refusal> {
+async function open(script: string, limitMs = 5000, lifeMs = 60_000): Promise<Session | Refusal> {
   const bin = scratch();
   writeFileSync(join(bin, 'ssh'), `#!/bin/sh\n${script}\n`);
   chmodSync(join(bin, 'ssh'), 0o755);
@@ -23,7 +28,7 @@ async function open(script: string, limitMs = 5000): Promise<Session | Refusal> 
     sudo: false,
     searchPath: `${bin}:${USUAL}`,
     until: Date.now() + limitMs,
-    lifeMs: 60_000,
+    lifeMs,
   });
   if (opened instanceof Session) {
     onTestFinished(() => opened.close());
@@ -31,8 +36,12 @@ async function open(script: string, limitMs = 5000): Promise<Session | Refusal> 
   return opened;
 }
 
-async function session(script = 'exec setsid -w sh'): Promise<Session> {
-  const opened = await open(script);
+function withoutPerl(shell: string): string {
+  return `exec setsid -w sh -c 'sed -u "s/have perl/false/" | ${shell}'`;
+}
+
+async function session(script = 'exec setsid -w sh', lifeMs?: number): Promise<Session> {
+  const opened = await open(script, 5000, lifeMs);
   expect(opened).toBeInstanceOf(Session);
   return opened as Session;
 }
@@ -53,8 +62,12 @@ function processesWith(word: string): number[] {
 
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
 
-describe.each(SHELLS)('with %s', (shell) => {
-  const script = `exec setsid -w ${shell}`;
+describe.each(ENGINES)('with %s', (engine, script) => {
+  it('that is what a question is started by', async () => {
+    const at = await session(script);
+    const { out } = await at.ask(['sh', '-c', 'cat /proc/$PPID/comm'], 5000, 100);
+    expect(out.toString()).toBe(`${engine.split(' ')[0]}\n`);
+  });
 
   it('every byte comes through, as output and as an argument', async () => {
     const at = await session(script);
@@ -95,6 +108,38 @@ describe.each(SHELLS)('with %s', (shell) => {
     expect((await endless).state).toBe('too-much');
   });
 
+  it('no more complaints are kept than that', async () => {
+    const at = await session(script);
+    const { state, err } = await at.ask(['sh', '-c', 'yes >&2'], 5000, 100_000);
+    expect([state, err.length]).toEqual(['exited', 100_001]);
+  });
+
+  it('one that closes its output and runs on has ended when it ends', async () => {
+    const at = await session(script);
+    const end = await at.ask(['sh', '-c', 'echo hi; exec >&- 2>&-; sleep 0.3; exit 5'], 5000, 100);
+    expect(end).toMatchObject({ state: 'exited', code: 5, out: Buffer.from('hi\n') });
+  });
+
+  it('thousands of words', async () => {
+    const at = await session(script);
+    const words = Array.from({ length: 5000 }, (_, index) => `/some/where/it's ${index}`);
+    const { out } = await at.ask(['sh', '-c', 'printf "%s\n" "$@"', 'sh', ...words], 10_000, 1 << 20);
+    expect(out.toString()).toBe(words.map((word) => `${word}\n`).join(''));
+  });
+
+  it('input, if it wants any, is at its end', async () => {
+    const at = await session(script);
+    expect(await at.ask(['cat'], 5000, 100)).toMatchObject({ state: 'exited', code: 0, out: Buffer.alloc(0) });
+  });
+
+  it('ends itself at the end of its life, and what was asked with it, whatever became of the connection', async () => {
+    const word = `${518_000 + Math.floor(Math.random() * 999)}.5`;
+    const at = await session(script, 1000);
+    const asked = await at.ask(['sh', '-c', `trap '' TERM; sleep ${word}; sleep ${word}`], 10_000, 100);
+    expect(asked.state).toBe('lost');
+    await expect.poll(() => processesWith(word), { timeout: 5000 }).toEqual([]);
+  });
+
   it('at its limit a question is ended with all it started, and what it said is kept', async () => {
     const at = await session(script);
     const word = `${314_000 + Math.floor(Math.random() * 999)}.5`;
@@ -110,8 +155,11 @@ describe.each(SHELLS)('with %s', (shell) => {
     const word = `${415_000 + Math.floor(Math.random() * 999)}.5`;
     // What a child in D state is to us: it holds the pipes, and no signal of ours reaches it.
     const holder = `setsid sleep ${word} & printf 'a\\0b'; echo c >&2; sleep ${word}`;
-    const end = await at.ask(['sh', '-c', holder], 500, 100, { suspect: true });
+    const started = Date.now();
+    const end = await at.ask(['sh', '-c', holder], 500, 100, { suspect: true, graceMs: 10_000 });
     expect(end).toMatchObject({ state: 'given-up', out: Buffer.from('a\0b'), err: 'c\n' });
+    // Nobody waits for what cannot come.
+    expect(Date.now() - started).toBeLessThan(8000);
     for (const pid of processesWith(word)) {
       process.kill(pid, 'SIGKILL');
     }
@@ -125,13 +173,18 @@ describe.each(SHELLS)('with %s', (shell) => {
 
   it('the end of the connection ends what was asked, and not what was done', async () => {
     const at = await session(script);
-    const [asked, done] = [`${271_000 + Math.floor(Math.random() * 999)}.5`, `${161_000 + Math.floor(Math.random() * 999)}.5`];
+    const [asked, deaf, done] = [271_000, 372_000, 161_000].map((from) => `${from + Math.floor(Math.random() * 999)}.5`) as [
+      string,
+      string,
+      string,
+    ];
     void at.ask(['sleep', asked], 60_000, 100);
+    void at.ask(['sh', '-c', `trap '' TERM; sleep ${deaf}; sleep ${deaf}`], 60_000, 100);
     const acted = new Promise<number>((started) => void at.act(['sleep', done], started));
     const pid = await acted;
-    await expect.poll(() => processesWith(asked)).toHaveLength(1);
+    await expect.poll(() => [...processesWith(asked), ...processesWith(deaf)]).toHaveLength(2);
     await at.close();
-    await expect.poll(() => processesWith(asked), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => [...processesWith(asked), ...processesWith(deaf)], { timeout: 5000 }).toEqual([]);
     expect(processesWith(done)).toEqual([pid]);
     process.kill(pid, 'SIGKILL');
   });
@@ -143,6 +196,24 @@ describe.each(SHELLS)('with %s', (shell) => {
     await at.close();
     await expect.poll(() => processesWith('60').filter((pid) => !before.has(pid))).toEqual([]);
   });
+});
+
+it.each(SHELLS)('perl is started by %s', async (shell) => {
+  const at = await session(`exec setsid -w ${shell}`);
+  expect((await at.ask(['sh', '-c', 'cat /proc/$PPID/comm'], 5000, 100)).out.toString()).toBe('perl\n');
+});
+
+it('goes on without a perl that does not work', async () => {
+  const bin = scratch();
+  writeFileSync(join(bin, 'perl'), '#!/bin/sh\nexit 2\n', { mode: 0o755 });
+  const at = await session(`exec setsid -w sh -c 'sed -u "s|^PATH=|PATH=${bin}:|" | exec dash'`);
+  expect((await at.ask(['sh', '-c', 'cat /proc/$PPID/comm'], 5000, 100)).out.toString()).toBe('dash\n');
+});
+
+it.skipIf(!existsSync('/usr/bin/script')).each(ENGINES)('with %s nothing that is asked finds a terminal', async (_, script) => {
+  const inTerminal = `exec script -qefc ${JSON.stringify(`( ${script.replace('exec setsid -w ', 'exec ')} ) <&3 >&4`).replaceAll('$', '\\$')} /dev/null 3<&0 4>&1 </dev/null >/dev/null`;
+  const at = await session(inTerminal);
+  expect(await at.ask(['sh', '-c', ': </dev/tty'], 5000, 1000)).toMatchObject({ state: 'exited', code: 2 });
 });
 
 it('answers in hexadecimal where there is no base64', async () => {
