@@ -89,6 +89,15 @@ describe('recordings', () => {
   });
 });
 
+it('no two facts share an id, by which a round keeps what they gathered', () => {
+  const files = ['src', 'checks'].flatMap((name) => filesBelow(join(ROOT, name))).filter((file) => /(?<!\.test)\.ts$/.test(file));
+  const ids = files.flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/defineFact(?:<[^(]*>)?\(\s*'([^']+)'/g)].map(([, id]) => id),
+  );
+  expect(ids.length).toBeGreaterThan(50);
+  expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+});
+
 function casesOf(folder: string): Expected[] {
   const path = join(ROOT, 'checks', folder, 'cases');
   return existsSync(path)

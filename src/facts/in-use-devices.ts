@@ -33,7 +33,7 @@ const ARGV = [
 ];
 
 /** All block devices of the machine, and their names below /dev. Follows no link, opens nothing. */
-export const blockDevices = defineFact('block-devices', function* (): Asking<BlockDevices> {
+export const blockDevices = defineFact('in-use.block-devices', function* (): Asking<BlockDevices> {
   const answer = yield* run(ARGV);
   // A node that went away meanwhile makes find end with 1.
   if (answer.state !== 'ok' || answer.code > 1) {

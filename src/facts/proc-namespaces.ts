@@ -20,7 +20,7 @@ export interface MountNamespaces {
 }
 
 /** The mount table of every mount namespace, this one among them, each by one process in it. */
-export const mountNamespaces = defineFact('mount-namespaces', function* (): Asking<MountNamespaces> {
+export const mountNamespaces = defineFact('in-use.mount-namespaces', function* (): Asking<MountNamespaces> {
   const scan = yield* procScan();
   const read = yield* all([...scan.namespaces].map(([namespace, members]) => tableOf(namespace, members)));
   const tables: NamespaceTable[] = [];

@@ -56,14 +56,17 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
   const away = ['hard', 'soft', 'sub', 'three'].map((name) => `nfs-server-gone /srv/${name}`);
   expect([found(first.report), unjudged(first.report), first.code]).toEqual([['9p-gone /srv/nine', 'cifs-gone /srv/cifs', ...away], [], 2]);
   expect(first.ms).toBeLessThan(DEADLINE);
-  // Only of CIFS and 9p: deaf to SIGKILL, one for each mount, and named. The next run adds none.
-  const left = await leftBehind(guest, before);
-  expect([...left.values()].filter((line) => !/^D.*\/srv\/(cifs|nine)$/.test(line))).toEqual([]);
-  expect(left.size).toBeLessThanOrEqual(2);
-  expect([...left.keys()].filter((pid) => !JSON.stringify(first.report).includes(`pid ${pid}`))).toEqual([]);
+  // Only of CIFS and 9p: deaf to SIGKILL, one for each mount, and named. Those of CIFS end after a while, those of 9p do not.
+  const expectFewLeft = async (report: Report) => {
+    const left = await leftBehind(guest, before);
+    expect([...left.values()].filter((line) => !/^D.*\/srv\/(cifs|nine)( |$)/.test(line))).toEqual([]);
+    expect(left.size).toBeLessThanOrEqual(2);
+    expect([...left.keys()].filter((pid) => !JSON.stringify(report).includes(`pid ${pid}`))).toEqual([]);
+  };
+  await expectFewLeft(first.report);
   const second = await doctor.check();
   expect([found(second.report), unjudged(second.report)]).toEqual([found(first.report), []]);
-  expect([...(await leftBehind(guest, before)).keys()].filter((pid) => !left.has(pid))).toEqual([]);
+  await expectFewLeft(second.report);
 
   // They may come back at any time, and then nothing is lost: only for a person, who types the name.
   const ids = [findingOf(second.report, 'nfs-server-gone', '/srv/three'), findingOf(second.report, 'cifs-gone', '/srv/cifs')];
@@ -72,7 +75,7 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
     ['available', 'data-loss'],
   ]);
   expect(refusalOf(second.report, '9p-gone', '/srv/nine')).toContain('umount -c -i -f -l /srv/nine');
-  await guest.run('for name in three hard; do df /srv/$name < /dev/null > /dev/null 2>&1 & done; sleep 1');
+  await guest.run('for name in three hard; do cat /srv/$name/none < /dev/null > /dev/null 2>&1 & done; sleep 1');
   const { code, screen, names } = await doctor.fixTyped(...ids.map(({ id }) => id));
   expect(names.toSorted(), screen).toEqual(['/srv/cifs', '/srv/three']);
   expect(screen).toMatch(/tail \(pid .*proven .*umount -c -i -f -l /s);
@@ -80,7 +83,7 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
   expect(screen).toMatch(/repaired +\/srv\/cifs: /);
   expect(code).toBe(1);
   const stuck = [...(await leftBehind(guest, before)).values()].filter((line) => !/\/srv\/(cifs|nine)$/.test(line));
-  expect(stuck).toEqual([expect.stringMatching(/^D.* df \/srv\/hard$/)]);
+  expect(stuck).toEqual([expect.stringMatching(/^D.* cat \/srv\/hard\/none$/)]);
 
   await guest.run('systemctl start nfs-server; pkill -CONT diod; pkill -CONT smbd');
   expect((await guest.run('cat /srv/hard/file /srv/soft/file /srv/sub/file /srv/nine/file')).stdout).toBe('kept\nkept\nkept\nkept\n');

@@ -53,7 +53,8 @@ function byForce(mount: Mount): string {
 
 /** Who waits, once the mount is taken away by force. */
 const WAITERS = {
-  'nfs-server-gone': 'Whoever waits for it gets an error',
+  'nfs-server-gone':
+    'Every call that waits for it ends with an error; who has something open there waits again at the next one, and can be ended with SIGKILL',
   'cifs-gone': 'Whoever waits for it now goes on waiting until the server answers or refuses; whoever comes later does not',
 };
 
