@@ -7,7 +7,7 @@ import type { InterruptedRepair } from '../facts/interrupted.ts';
 import { type Name, showName, toByteString } from '../names.ts';
 import type { ChildEnd } from './child.ts';
 import type { LeftBehindMemory } from './left-behind.ts';
-import { probeKey } from './probe-key.ts';
+import { hungKey } from './probe-key.ts';
 
 export const READ_AT_MOST = 1024 * 1024;
 const SLOTS = 8;
@@ -59,7 +59,7 @@ export abstract class HostTarget implements Target {
 
   protected async run(probe: Probe & { kind: 'run' }, until: number): Promise<Outcome> {
     const limitMs = probe.limitMs ?? this.usualLimitMs;
-    const key = probeKey(probe);
+    const key = hungKey(probe);
     const before = await this.memory.find(key);
     if (before !== undefined) {
       const { pid, startTime, out, err, wchan } = before;

@@ -78,7 +78,7 @@ it('has readers that not even SIGKILL ends, until their device is resumed', asyn
   await guest.run(`for i in $(seq 50); do [ -e /proc/${pid} ] || exit 0; sleep 0.1; done; exit 1`);
 });
 
-// The tests of what systemd does at boot rest on a reboot too.
+// The tests of what systemd does at boot rest on a reboot and a power cut too.
 if (process.env['STDOCTOR_TEST_FULL'] === '1') {
   it('starts anew with what is on its disks', async () => {
     const guest = await open();
@@ -92,16 +92,16 @@ if (process.env['STDOCTOR_TEST_FULL'] === '1') {
     expect((await guest.run('findmnt -n -o FSTYPE /srv/data; cat /srv/data/file')).stdout).toBe('xfs\nkept\n');
     expect(guest.console()).toMatch(/reboot: Restarting system.*Welcome to/s);
   });
-}
 
-it('loses what was not flushed when its power is cut', async () => {
-  const guest = await open();
-  const before = await guest.bootId();
-  await guest.run('echo kept > /root/flushed; sync; echo lost > /root/not-flushed');
-  expect(await guest.cutPower()).toBe('running');
-  expect(await guest.bootId()).not.toBe(before);
-  expect((await guest.run('cat /root/flushed; cat /root/not-flushed', { ok: false })).stdout).toBe('kept\n');
-});
+  it('loses what was not flushed when its power is cut', async () => {
+    const guest = await open();
+    const before = await guest.bootId();
+    await guest.run('echo kept > /root/flushed; sync; echo lost > /root/not-flushed');
+    expect(await guest.cutPower()).toBe('running');
+    expect(await guest.bootId()).not.toBe(before);
+    expect((await guest.run('cat /root/flushed; cat /root/not-flushed', { ok: false })).stdout).toBe('kept\n');
+  });
+}
 
 /** Those whose working directory it is, or was before it was removed, and those with it in their command line. */
 function processesIn(dir: string): number[] {

@@ -12,6 +12,8 @@ import { type Ran, type Report, ROOT, stateOf, until, World } from './world.ts';
 const FIX = ['fix', 'zombie-mounts', '--json'] as const;
 /** What questions are started by there: as most hosts would, or as those without Perl. */
 const ENGINES = ['perl', 'sh'] as const;
+/** Of what takes long, once is enough for every day. */
+const LONG = process.env['STDOCTOR_TEST_FULL'] === '1' ? ENGINES : (['perl'] as const);
 type Engine = (typeof ENGINES)[number];
 /** How long a host may take to end what nobody waits for any more. */
 const GONE_WITHIN = 5000;
@@ -261,7 +263,7 @@ describe.concurrent.each(ENGINES)('hosts of every kind, asked at once, with %s',
   });
 });
 
-describe.concurrent.each(ENGINES)('the same as on the spot, with %s', (engine) => {
+describe.concurrent.each(LONG)('the same as on the spot, with %s', (engine) => {
   it(
     'a dead mount: found with the same evidence, recorded, repaired, and told in the history',
     inFleet(async (fleet, world) => {
@@ -473,7 +475,7 @@ describe.concurrent.each(ENGINES)('the same as on the spot, with %s', (engine) =
   );
 });
 
-describe.concurrent.each(ENGINES)('a connection that is lost, with %s', (engine) => {
+describe.concurrent.each(LONG)('a connection that is lost, with %s', (engine) => {
   for (const [how, deadline] of [
     ['cut', '20s'],
     ['down', '20s'],

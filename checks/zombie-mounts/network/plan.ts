@@ -54,7 +54,7 @@ function byForce(mount: Mount): string {
 /** Who waits, once the mount is taken away by force. */
 const WAITERS = {
   'nfs-server-gone':
-    'Every call that waits for it ends with an error; who has something open there waits again at the next one, and can be ended with SIGKILL',
+    'Calls that wait for it end with an error; who waits all the same, or has something open there, can be ended with SIGKILL',
   'cifs-gone': 'Whoever waits for it now goes on waiting until the server answers or refuses; whoever comes later does not',
 };
 
