@@ -13,6 +13,7 @@ const NEEDED = [
   'scripts',
   'test/real/world.ts',
   'test/real/terminal.ts',
+  'test/real/wanted.ts',
   'test/cli.ts',
   'test/scratch.ts',
   'test/lab',
