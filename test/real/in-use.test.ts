@@ -171,7 +171,8 @@ describe('a block device', () => {
     await world.run(['mount', '--make-private', kept]);
     const file = join(kept, 'mnt');
     writeFileSync(world.inside(file), '');
-    await world.run(['unshare', `--mount=${file}`, 'true']);
+    // Its mount may be tried before the new namespace is there.
+    await world.run(['sh', '-c', 'for try in 1 2 3 4 5; do unshare "--mount=$0" true && exit; done; exit 1', file]);
     const { gaps } = await asked('deviceUse', numberOf(node));
     await world.run(['umount', file]);
     expect(gaps.join()).toMatch(/mount namespace mnt:\[\d+\]: no process is in it/);

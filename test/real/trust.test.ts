@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -165,10 +165,11 @@ describe.concurrent('the world changes between two steps', () => {
     inWorld(async (world) => {
       const image = await world.image('disk', 'ext4');
       const { pid } = world.hold(['sh', '-c', 'exec sleep 100 < "$0"', image.file], image.point);
-      await until(() => world.cwdOf(pid as number)?.includes(image.point) === true);
+      const input = `/proc/${pid}/fd/0`;
+      await until(() => readlinkSync(input).endsWith(image.file));
       rmSync(image.file);
       const ran = await changedBefore(5, world, FIX, async () => {
-        truncateSync(`/proc/${pid}/fd/0`, 64 * 1024 * 1024);
+        truncateSync(input, 64 * 1024 * 1024);
         await world.run(['losetup', '--set-capacity', image.node]);
       });
       expectStale(ran, world, ['step 1', 'release 1'], /step 2 .*33554432 bytes.*, found .*67108864 bytes/);
