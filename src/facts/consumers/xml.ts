@@ -35,6 +35,9 @@ export function parseXml(text: string): Element {
     if (open.length >= DEEP_AT_MOST) {
       throw new Unknown(`its elements are more than ${DEEP_AT_MOST} deep`);
     }
+    if (root !== undefined && open.length === 0) {
+      throw new Unknown('it is not well-formed XML: something follows its root');
+    }
     open.at(-1)?.children.push(element);
     root ??= element;
     open.push(element);
