@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path/posix';
 import type { Asking } from '../../check/types.ts';
 import { fromByteString, isBelow, type Name, sameName, showName, toByteString } from '../../names.ts';
 import { followLinks } from '../links.ts';
-import { mayHang } from '../mount-kinds.ts';
+import { isNetwork, mayHang } from '../mount-kinds.ts';
 import { type MountTable, mountOf, mountTable } from '../mountinfo.ts';
 import { attempt, type Disk, type Image, isAbsolute } from './consumer.ts';
 import { keyOf, type Looked, lookAtImages } from './images.ts';
@@ -52,6 +52,10 @@ function* lookAtLevel(images: readonly Image[]): Asking<Map<string, Looked>> {
   for (const image of images) {
     const path = grounds.resolved.get(toByteString(image.path));
     const why = path === undefined ? 'the links on the way there could not be followed' : whyNotOpened(path, grounds);
+    if (path !== undefined && isServed(path, grounds.table)) {
+      levels.set(keyOf(image), { state: 'looked', format: image.format ?? 'raw', below: undefined });
+      continue;
+    }
     if (path === undefined || why !== undefined) {
       unknown(image, why ?? '');
       continue;
@@ -97,6 +101,12 @@ function* groundsOf(images: readonly Image[]): Asking<Grounds> {
     table,
   );
   return { table, resolved, suspended };
+}
+
+/** By another machine: it does not stand on a volume of this one. */
+function isServed(path: Name, table: MountTable): boolean {
+  const on = mountOf(table, path);
+  return on !== undefined && isNetwork(on);
 }
 
 /** A clause, where opening it might never end. */

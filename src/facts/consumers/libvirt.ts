@@ -44,7 +44,7 @@ export const libvirtGuests = defineFact('consumers.libvirt', function* (): Askin
 });
 
 /** `pid`: of the process that its state names. */
-export function guestsOf(files: Files): { guests: (Guest & { pid: number | undefined })[]; unjudged: Unjudged[] } {
+function guestsOf(files: Files): { guests: (Guest & { pid: number | undefined })[]; unjudged: Unjudged[] } {
   const unjudged = [...files.unjudged];
   const inDirectory = (directory: string) => [...files.texts].filter(([path]) => dirname(path) === directory);
   const parse = <T>([path, text]: [string, string], parser: (text: string) => T): T[] => {

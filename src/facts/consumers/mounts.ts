@@ -68,7 +68,7 @@ export const mountConsumers = defineFact('consumers.mounts', function* (): Askin
   };
 });
 
-export function wantedByFstab(lines: readonly FstabLine[], seen: Seen, known: Units): Wanted[] {
+function wantedByFstab(lines: readonly FstabLine[], seen: Seen, known: Units): Wanted[] {
   const all = known.state === 'known' ? known.units : [];
   return lines.flatMap((line): Wanted[] => {
     const isSwap = line.fstype === 'swap' && !line.options.includes('noauto');
@@ -86,7 +86,7 @@ export function wantedByFstab(lines: readonly FstabLine[], seen: Seen, known: Un
 }
 
 /** Of those that systemd starts by itself, since they are enabled. Those that it makes from /etc/fstab are not. */
-export function wantedByUnits(known: Units): Wanted[] {
+function wantedByUnits(known: Units): Wanted[] {
   if (known.state !== 'known') {
     return [];
   }
