@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { absent, fakeTarget, said, timedOut, wordsOf } from '../../../test/fake-target.ts';
+import type { Answer, Probe } from '../../check/types.ts';
 import { Round } from '../../engine/round.ts';
 import { consumers } from './index.ts';
 
@@ -50,7 +51,7 @@ function host(options: Host) {
       case words.includes('/config/target'):
         return said('/dev/null\0\n', 1, MISSING('/sys/kernel/config/target/core'));
       case words.includes('cmdline'):
-        return said(options.cmdlines ?? '');
+        return said(`/proc/1/cmdline\0/sbin/init\0\n${options.cmdlines ?? ''}`);
       case words.includes(BLOCKS):
         return said(
           `${suspended.map((name) => `${BLOCKS}/${name}/dm/suspended\0listed\n`).join('')}/dev/null\0\n${suspended.map((name) => `${BLOCKS}/${name}/dm/suspended\x001\n`).join('')}`,
@@ -248,4 +249,52 @@ it('nothing can be told where nothing is answered', async () => {
     const names = found.unjudged.map(({ subject }) => subject.name);
     expect(names).toEqual(expect.arrayContaining(['/etc/fstab', '/etc/crypttab', '/etc/libvirt', '/etc/target', '/etc/yunion/host.conf']));
   }
+});
+
+describe('one answer harmed', () => {
+  const options: Host = {
+    ...CHAIN,
+    fstab: '/dev/vg0/data /data xfs\nUUID=1 /b xfs\n/dev/vg0/swap none swap\n',
+    crypttab: 'c /dev/vg0/luks\n',
+    cmdlines: '/proc/7/cmdline\0qemu-system-x86_64\0-drive\0file=/dev/vg0/lone,format=raw\0\n',
+  };
+  const harms: Record<string, (answer: Answer) => Answer> = {
+    empty: (answer) => (answer.state === 'ok' ? { ...answer, code: 0, out: Buffer.alloc(0), err: '' } : answer),
+    // The command lines of processes have no end by which it could be told: whoever is lost there runs.
+    'cut off': (answer) =>
+      answer.state === 'ok' && !Buffer.from(answer.out).includes('cmdline')
+        ? { ...answer, out: answer.out.subarray(0, Math.floor(answer.out.length * 0.6)) }
+        : answer,
+    garbled: () => said('\x07%!@\n'),
+    denied: ({ at, ms }) => ({ state: 'denied', why: 'no', at, ms }),
+    late: () => timedOut(),
+    'not held': ({ at, ms }) => ({ state: 'not-held', why: 'x', at, ms }),
+  };
+
+  it.each(Object.entries(harms))('%s: nobody is lost without a word', async (_, harm) => {
+    const whole = host(options);
+    const before = await new Round(whole, Number.MAX_SAFE_INTEGER).gather(consumers());
+    const probes = whole.asked.map(wordsOf);
+    for (const harmed of probes) {
+      const target = host(options);
+      const ask = target.ask.bind(target);
+      const worse = {
+        ...target,
+        ask: async (probe: Probe, until: number) => (wordsOf(probe) === harmed ? harm(await ask(probe, until)) : ask(probe, until)),
+      };
+      const after = await new Round(worse, Number.MAX_SAFE_INTEGER).gather(consumers());
+      const lost = before.consumers.filter(
+        ({ name, needs }) => !after.consumers.some((each) => each.name === name && needs.every((need) => each.needs.includes(need))),
+      );
+      const isSaid = after.unjudged.some(({ why }) => !before.unjudged.some((each) => each.why === why));
+      const invented = after.consumers
+        .flatMap(({ needs }) => needs)
+        .filter((need) => !before.consumers.some(({ needs }) => needs.includes(need)));
+      expect({ harmed, lost: lost.length > 0 && !isSaid ? lost : [], invented }).toEqual({
+        harmed,
+        lost: [],
+        invented: [],
+      });
+    }
+  });
 });

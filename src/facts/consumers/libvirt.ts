@@ -34,6 +34,7 @@ export const libvirtGuests = defineFact('consumers.libvirt', function* (): Askin
     isRunning !== undefined &&
     !('why' in isRunning) &&
     isRunning.gaps.length === 0 &&
+    isRunning.lines.length > 0 &&
     !isRunning.lines.some(({ pid }) => pid === guest.pid);
   const alive = guests.map((guest) => ({ ...guest, isUp: guest.isUp && !ended(guest) }));
   return {

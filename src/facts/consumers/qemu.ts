@@ -11,6 +11,8 @@ export const qemuProcesses = defineFact('consumers.qemu', function* (): Asking<G
   if ('why' in known) {
     return { guests: [], pids: [], unjudged: [{ subject: { kind: 'processes', name: '/proc' }, why: known.why }] };
   }
+  // find itself is one of them.
+  const gaps = known.lines.length === 0 ? ['none is listed', ...known.gaps] : known.gaps;
   const processes = known.lines.filter(({ words }) => isQemu(words));
   return {
     guests: processes.map(({ pid, words }): Guest => {
@@ -32,9 +34,8 @@ export const qemuProcesses = defineFact('consumers.qemu', function* (): Asking<G
       };
     }),
     pids: processes.map(({ pid }) => pid),
-    unjudged:
-      known.gaps.length === 0
-        ? []
-        : [{ subject: { kind: 'processes', name: '/proc' }, why: `not every process could be looked at: ${known.gaps[0]}` }],
+    unjudged: gaps
+      .slice(0, 1)
+      .map((gap) => ({ subject: { kind: 'processes', name: '/proc' }, why: `not every process could be looked at: ${gap}` })),
   };
 });
