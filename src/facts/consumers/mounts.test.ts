@@ -128,6 +128,14 @@ describe('mounts that are wanted', () => {
     ]);
   });
 
+  it('know the unit of swap by its device', async () => {
+    const { consumers } = await gather({
+      fstab: fstab('UUID=a-b none swap sw'),
+      units: [ROOT, unit({ Id: 'dev-x.swap', What: '/dev/disk/by-uuid/a-b', UnitFileState: 'generated' })].join('\n'),
+    });
+    expect(consumers).toMatchObject([{ kind: 'swap', name: 'UUID=a-b', unit: 'dev-x.swap', certainty: 'possible' }]);
+  });
+
   it('are none in a container', async () => {
     const { consumers } = await gather({ fstab: fstab('/dev/vg0/a /a xfs'), container: true });
     expect(consumers).toEqual([]);

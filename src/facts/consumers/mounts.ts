@@ -77,12 +77,21 @@ function wantedByFstab(lines: readonly FstabLine[], seen: Seen, known: Units): W
     }
     const { source, target, options } = line;
     const unit = all.find(({ kind, where, what }) =>
-      isSwap ? kind === 'swap' && sameName(what, source) : kind === 'mount' && where !== undefined && sameName(where, target),
+      isSwap
+        ? kind === 'swap' && [source, pathOf(source)].some((name) => sameName(what, name))
+        : kind === 'mount' && where !== undefined && sameName(where, target),
     );
     const evidence = { ...seen, excerpt: `line ${line.number}: ${showName(fromByteString(line.text))}` };
     const nofail = options.includes('nofail');
     return [{ kind: isSwap ? 'swap' : 'mount', name: isSwap ? source : target, source, unit, nofail, evidence }];
   });
+}
+
+/** `UUID=a` → `/dev/disk/by-uuid/a`, as systemd names it. */
+function pathOf(source: Name): Name {
+  return fromByteString(
+    toByteString(source).replace(/^(UUID|LABEL|PARTUUID|PARTLABEL)=/, (_, tag: string) => `/dev/disk/by-${tag.toLowerCase()}/`),
+  );
 }
 
 /** Of those that systemd starts by itself, since they are enabled. Those that it makes from /etc/fstab are not. */
