@@ -59,8 +59,6 @@ export function refusesActivation(known: Pick<Lvm, 'volumes' | 'groups' | 'disks
     return `LVM tells nothing of group ${volume.group}`;
   }
   const duplicates = duplicatesIn(known, volume.group);
-  const pool = known.volumes.find((each) => each.group === volume.group && each.name === volume.pool);
-  const suspended = known.volumes.find((each) => each.group === volume.group && each.isSuspended);
   const foreign = notOurs(group, known.volumes);
   if (foreign !== undefined) {
     return foreign;
@@ -77,11 +75,16 @@ export function refusesActivation(known: Pick<Lvm, 'volumes' | 'groups' | 'disks
   if (volume.role.includes('private')) {
     return 'it is a part of another volume';
   }
+  if (/^(linear|striped)$/.test(volume.layout) && volume.origin === '') {
+    return undefined;
+  }
+  const pool = known.volumes.find((each) => each.group === volume.group && each.name === volume.pool);
   if (pool !== undefined && (pool.needsCheck || pool.health !== '')) {
     return `its pool ${pool.fullName} is ${pool.needsCheck ? 'in need of a check' : pool.health}`;
   }
   // Activating resumes what it stands on, and somebody may have frozen that on purpose.
-  return suspended !== undefined && !/^(linear|striped)$/.test(volume.layout) ? `${suspended.fullName} is suspended` : undefined;
+  const suspended = known.volumes.find((each) => each.group === volume.group && each.isSuspended);
+  return suspended === undefined ? undefined : `${suspended.fullName} is suspended`;
 }
 
 interface VolumeArgs {

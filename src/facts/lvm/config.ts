@@ -1,5 +1,5 @@
 /** What LVM is told to activate: lvm.conf(5), and whom a group belongs to, lvmsystemid(7). */
-import { defineFact, outputOf, run, seenAt, sourceOf, whyNot } from '../../check/asking.ts';
+import { defineFact, outputOf, run, seenAt, whyNot } from '../../check/asking.ts';
 import type { Asking, Probe, Seen } from '../../check/types.ts';
 import type { Group, Volume } from './index.ts';
 
@@ -27,10 +27,12 @@ const CONFIG: Probe & { kind: 'run' } = {
 export const lvmConfig = defineFact('lvm-config', function* (): Asking<LvmConfig | { why: string }> {
   const answer = yield* run(CONFIG.argv, { limitMs: LIMIT });
   if (answer.state !== 'ok' || (answer.code !== 0 && answer.code !== 5)) {
-    return { why: `${sourceOf(CONFIG)}: ${whyNot(answer)}` };
+    return { why: `lvmconfig: ${whyNot(answer)}` };
   }
   const config = parseConfig(outputOf(answer));
-  return config === undefined ? { why: `${sourceOf(CONFIG)}: unknown format` } : { ...config, seen: seenAt(CONFIG, answer) };
+  return config === undefined
+    ? { why: 'lvmconfig: unknown format' }
+    : { ...config, seen: { ...seenAt(CONFIG, answer), source: 'lvmconfig' } };
 });
 
 /** `event_activation=1`, one setting a line; those that are neither set nor have a default are left out. */

@@ -120,7 +120,7 @@ export const lvmIfHere = defineFact('lvm', function* (): Asking<Lvm | undefined>
   // An empty report, with exit code 0.
   const denied = warnings.find(({ excerpt }) => /non-root user|Permission denied/i.test(excerpt));
   if (denied !== undefined) {
-    throw new Unknown(`${denied.source.split(' ')[0]}: ${denied.excerpt}`);
+    throw new Unknown(`${denied.source}: ${denied.excerpt}`);
   }
   return {
     seen: volumes.seen,

@@ -41,7 +41,7 @@ describe('layers', () => {
     ['another format', said('NAME FSTYPE\nsda\n')],
     ['that it does not know how', said('', 1, 'lsblk: unknown column: UUID\n')],
   ])('says why where lsblk says %s', async (_, answer) => {
-    expect((await gather(layers(), () => answer)).why).toMatch(/^lsblk /);
+    expect((await gather(layers(), () => answer)).why).toMatch(/^lsblk: /);
   });
 });
 

@@ -1,5 +1,5 @@
 /** What lies below LVM's disks: labels that LVM may not look at, arrays that did not start, LUKS that is locked. */
-import { defineFact, outputOf, read, run, seenAt, sourceOf, whyNot } from '../../check/asking.ts';
+import { defineFact, outputOf, read, run, seenAt, whyNot } from '../../check/asking.ts';
 import type { Asking, Evidence, Probe, Seen } from '../../check/types.ts';
 
 export interface Labelled {
@@ -31,8 +31,8 @@ const LINE = /^NAME="[^"]*" KNAME="([^"]+)" PKNAME="([^"]*)" MAJ[:_]MIN="\s*(\d+
 
 export const layers = defineFact('lvm-layers', function* (): Asking<Layers> {
   const answer = yield* run(LIST.argv, { limitMs: 10_000, suspect: true });
-  const seen = seenAt(LIST, answer);
-  const none = (why: string): Layers => ({ seen, devices: [], why: `${sourceOf(LIST)}: ${why}` });
+  const seen = { ...seenAt(LIST, answer), source: 'lsblk' };
+  const none = (why: string): Layers => ({ seen, devices: [], why: `lsblk: ${why}` });
   if (answer.state !== 'ok' || answer.code !== 0) {
     return none(whyNot(answer));
   }

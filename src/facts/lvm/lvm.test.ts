@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { absent, fakeTarget, said, wordsOf } from '../../../test/fake-target.ts';
+import { DISK, GROUP, INACTIVE, type LvmHost, lvmRound, reportText, VOLUME } from '../../../test/fake-lvm.ts';
+import { absent, fakeTarget } from '../../../test/fake-target.ts';
 import { examine } from '../../check/condition.ts';
 import { Round } from '../../engine/round.ts';
 import { mayBeActivated, volumeActive, volumeWhole } from './activation.ts';
@@ -7,118 +8,7 @@ import { type Lvm, lvm, lvmIfHere } from './index.ts';
 import { parseReport } from './report.ts';
 import { diskWarnings } from './warnings.ts';
 
-/** As lvs of LVM 2.03.16 prints them. */
-const reportText = (key: string, rows: object[]) => {
-  const lines = rows.map((row) => `                  ${JSON.stringify(row).replaceAll('","', '", "')}`).join(',\n');
-  return `  {\n      "report": [\n          {\n              "${key}": [\n${lines}${lines && '\n'}              ]\n          }\n      ]\n  }\n  \n`;
-};
-const VOLUME = {
-  vg_name: 'vg0',
-  lv_name: 'vm1',
-  lv_full_name: 'vg0/vm1',
-  lv_uuid: 'hhV9qP-CeID-cJws-tUEf-u2by-vND6-4gandz',
-  lv_path: '/dev/vg0/vm1',
-  lv_dm_path: '/dev/mapper/vg0-vm1',
-  lv_attr: '-wi-a-----',
-  lv_layout: 'linear',
-  lv_role: 'public',
-  lv_active: 'active',
-  lv_suspended: '',
-  lv_device_open: '',
-  lv_skip_activation: '',
-  lv_autoactivation: 'enabled',
-  lv_when_full: '',
-  lv_health_status: '',
-  lv_check_needed: '',
-  lv_merge_failed: 'unknown',
-  lv_snapshot_invalid: 'unknown',
-  lv_size: '41943040',
-  lv_metadata_size: '',
-  data_percent: '',
-  metadata_percent: '',
-  pool_lv: '',
-  origin: '',
-  lv_kernel_major: '253',
-  lv_kernel_minor: '26',
-  lv_permissions: 'writeable',
-  lv_tags: '',
-  devices: '/dev/sda(0)',
-};
-const INACTIVE = {
-  lv_attr: '-wi-------',
-  lv_active: '',
-  lv_suspended: 'unknown',
-  lv_device_open: 'unknown',
-  lv_permissions: 'unknown',
-  lv_kernel_major: '-1',
-  lv_kernel_minor: '-1',
-};
-const GROUP = {
-  vg_name: 'vg0',
-  vg_uuid: 'CwuRRE-SK76-H1A7-u3T0-845A-54Wi-81tugE',
-  vg_attr: 'wz--n-',
-  vg_exported: '',
-  vg_autoactivation: 'enabled',
-  vg_partial: '',
-  vg_clustered: '',
-  vg_shared: '',
-  vg_systemid: '',
-  vg_lock_type: '',
-  vg_size: '2139095040',
-  vg_free: '1543503872',
-  vg_extent_size: '4194304',
-  pv_count: '2',
-  vg_missing_pv_count: '0',
-  lv_count: '8',
-  vg_tags: '',
-};
-const DISK = {
-  pv_name: '/dev/sda',
-  pv_uuid: 'eeJhf1-6Jfd-g3DD-3JaA-u9x8-Fc02-jfoslp',
-  vg_name: 'vg0',
-  pv_attr: 'a--',
-  pv_missing: '',
-  pv_in_use: 'used',
-  pv_duplicate: '',
-  pv_size: '1069547520',
-  pv_free: '515899392',
-  dev_size: '1073741824',
-  pv_major: '8',
-  pv_minor: '0',
-};
-
-interface Host {
-  lvs?: object[];
-  vgs?: object[];
-  pvs?: object[];
-  code?: number;
-  err?: string;
-  /** Fields this version does not know. */
-  unknown?: string[];
-  node?: string;
-}
-
-function round(host: Host, asked: string[] = []) {
-  const target = fakeTarget((probe) => {
-    const words = wordsOf(probe);
-    const tool = words.split(' ')[0] as 'lvs' | 'vgs' | 'pvs';
-    if (tool === ('stat' as string)) {
-      return host.node === undefined ? said('', 1, 'stat: cannot statx: No such file or directory\n') : said(`${host.node}\n`);
-    }
-    asked.push(words);
-    const fields = (words.split(' ').at(-1) ?? '').split(',');
-    const lacking = host.unknown?.find((field) => fields.includes(field));
-    if (lacking !== undefined) {
-      return said('  {\n      "report": [\n      ]\n  }\n', 5, `  Logical Volume Fields\n    lv_all\n\n  Unrecognised field: ${lacking}\n`);
-    }
-    const rows = { lvs: host.lvs ?? [VOLUME], vgs: host.vgs ?? [GROUP], pvs: host.pvs ?? [DISK] }[tool];
-    const known = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => fields.includes(name))));
-    return said(reportText({ lvs: 'lv', vgs: 'vg', pvs: 'pv' }[tool], known), host.code ?? 0, host.err ?? '');
-  });
-  return new Round(target, Date.now() + 5000);
-}
-
-const gather = (host: Host): Promise<Lvm> => round(host).gather(lvm());
+const gather = (host: LvmHost): Promise<Lvm> => lvmRound(host).gather(lvm());
 
 describe('lvm', () => {
   it('takes the rows of one volume together, hidden ones without their brackets, and "unknown" for what it is', async () => {
@@ -145,14 +35,14 @@ describe('lvm', () => {
 
   it('asks again without the fields that an older LVM does not know', async () => {
     const asked: string[] = [];
-    const { volumes, groups } = await round({ unknown: ['lv_autoactivation', 'vg_autoactivation', 'vg_shared'] }, asked).gather(lvm());
+    const { volumes, groups } = await lvmRound({ unknown: ['lv_autoactivation', 'vg_autoactivation', 'vg_shared'] }, asked).gather(lvm());
     expect([volumes[0]?.autoactivates, groups[0]?.autoactivates, groups[0]?.isShared]).toEqual([undefined, undefined, false]);
     expect(asked).toHaveLength(6);
   });
 
   it('waits for no lock', async () => {
     const asked: string[] = [];
-    await round({}, asked).gather(lvm());
+    await lvmRound({}, asked).gather(lvm());
     expect(asked.filter((words) => !words.includes(' --nolocking '))).toEqual([]);
   });
 
@@ -257,8 +147,8 @@ describe('claims about volumes', () => {
       { lvs: [{ ...VOLUME, ...INACTIVE }], pvs: [DISK, { ...DISK, pv_name: '/dev/sdb', pv_attr: 'd--', pv_duplicate: 'duplicate' }] },
       'vg0 has a disk that is there twice (/dev/sdb)',
     ],
-  ])('judge one %s', async (_, claim, host: Host, found) => {
-    const held = await round(host).gather(examine(claim));
+  ])('judge one %s', async (_, claim, host: LvmHost, found) => {
+    const held = await lvmRound(host).gather(examine(claim));
     expect(held.holds ? undefined : held.found).toBe(found);
   });
 });

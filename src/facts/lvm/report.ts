@@ -1,5 +1,5 @@
 /** How LVM's reports are asked for, lvmreport(7), and taken apart. */
-import { outputOf, run, seenAt, sourceOf, Unknown, whyNot } from '../../check/asking.ts';
+import { outputOf, run, seenAt, Unknown, whyNot } from '../../check/asking.ts';
 import type { Answer, Asking, Probe, Seen } from '../../check/types.ts';
 
 const LIMIT = 15_000;
@@ -41,7 +41,7 @@ export function* report(
       known = known.filter((field) => field !== lacking);
       continue;
     }
-    return { rows: rowsOf(probe, answer, key, known), warnings: warningsOf(answer), seen: seenAt(probe, answer) };
+    return { rows: rowsOf(tool, answer, key, known), warnings: warningsOf(answer), seen: { ...seenAt(probe, answer), source: tool } };
   }
 }
 
@@ -50,14 +50,14 @@ function unknownField(answer: Answer): string | undefined {
   return answer.state === 'ok' && answer.code !== 0 ? /Unrecognised field: (\w+)\s*$/.exec(answer.err)?.[1] : undefined;
 }
 
-function rowsOf(probe: Probe, answer: Answer, key: string, fields: readonly string[]): Row[] {
+function rowsOf(tool: string, answer: Answer, key: string, fields: readonly string[]): Row[] {
   // Exit code 5 may come with a whole report: some device could not be read, or some group was refused.
   if (answer.state !== 'ok' || (answer.code !== 0 && answer.code !== 5)) {
-    throw new Unknown(`${sourceOf(probe)}: ${whyNot(answer)}`);
+    throw new Unknown(`${tool}: ${whyNot(answer)}`);
   }
   const rows = parseReport(outputOf(answer), key);
   if (rows === undefined) {
-    throw new Unknown(`${probe.kind === 'run' ? probe.argv[0] : key}: ${answer.code === 0 ? 'unknown format' : whyNot(answer)}`);
+    throw new Unknown(`${tool}: ${answer.code === 0 ? 'unknown format' : whyNot(answer)}`);
   }
   const lacking = fields.find((field) => rows.some((row) => typeof row[field] !== 'string'));
   if (lacking !== undefined) {

@@ -1,0 +1,114 @@
+/** Who needs which volume: what consumers name, brought together with what LVM knows. */
+import type { Subject } from '../../src/check/types.ts';
+import type { Consumer } from '../../src/facts/consumers/index.ts';
+import type { NamedDevice } from '../../src/facts/device-names.ts';
+import type { Lvm, Volume } from '../../src/facts/lvm/index.ts';
+import type { Layers } from '../../src/facts/lvm/layers.ts';
+import { toByteString } from '../../src/names.ts';
+
+export interface Needed {
+  /** By UUID of the volume. */
+  byVolume: ReadonlyMap<string, Consumer[]>;
+  /** Names that nothing answers to, and that any inactive volume may answer to once it is active. */
+  unresolved: { consumer: Consumer; name: string }[];
+  /** Group that LVM does not know → who needs a volume of it, and which. */
+  unknownGroups: ReadonlyMap<string, { consumer: Consumer; name: string }[]>;
+  unjudged: { subject: Subject; why: string }[];
+}
+
+interface Known {
+  volumes: readonly Volume[];
+}
+
+/** Of all names that consumers need, those that are not a volume's own. One character a byte. */
+export function namedOtherwise(consumers: readonly Consumer[], known: Known): string[] {
+  const own = ownNames(known);
+  return [...new Set(consumers.flatMap(({ needs }) => needs.map(toByteString)).filter((name) => !own.has(name)))];
+}
+
+export function neededVolumes(
+  wanted: { consumers: readonly Consumer[]; unjudged: readonly { subject: Subject; why: string }[] },
+  known: Lvm,
+  named: ReadonlyMap<string, NamedDevice>,
+  below: Layers,
+): Needed {
+  const own = ownNames(known);
+  const byDevice = new Map(known.volumes.flatMap((volume) => (volume.device === undefined ? [] : [[volume.device, volume] as const])));
+  const groups = new Set(known.groups.map(({ name }) => name));
+  const byVolume = new Map<string, Consumer[]>();
+  const unresolved: Needed['unresolved'] = [];
+  const unknownGroups = new Map<string, Needed['unresolved']>();
+  for (const consumer of wanted.consumers) {
+    for (const name of consumer.needs.map(toByteString)) {
+      const device = named.get(name);
+      const volumes = own.get(name) ?? (device?.state === 'there' ? volumesBelow(device.device, byDevice, below) : []);
+      for (const { uuid } of volumes) {
+        const others = byVolume.get(uuid) ?? [];
+        byVolume.set(uuid, others.includes(consumer) ? others : [...others, consumer]);
+      }
+      if (volumes.length > 0 || device?.state === 'there') {
+        continue;
+      }
+      const group = groupIn(name);
+      if (device?.state === 'missing' && isTag(name) && !consumer.isUp) {
+        unresolved.push({ consumer, name });
+      } else if (group !== undefined && !groups.has(group) && device?.state !== 'unknown') {
+        unknownGroups.set(group, [...(unknownGroups.get(group) ?? []), { consumer, name }]);
+      }
+    }
+  }
+  return { byVolume, unresolved, unknownGroups, unjudged: [...wanted.unjudged] };
+}
+
+/** Path, and name in /dev/mapper and /dev/disk/by-id, of each volume. */
+function ownNames({ volumes }: Known): ReadonlyMap<string, readonly Volume[]> {
+  const names = new Map<string, readonly Volume[]>();
+  for (const volume of volumes) {
+    const one = [volume];
+    if (volume.path !== '') {
+      names.set(volume.path, one);
+    }
+    names.set(volume.mapper, one);
+    names.set(`/dev/disk/by-id/dm-name-${volume.mapper.slice('/dev/mapper/'.length)}`, one);
+  }
+  return names;
+}
+
+/** The device itself, or what it is made from: a partition or LUKS on a volume. */
+function volumesBelow(device: string, byDevice: ReadonlyMap<string, Volume>, { devices }: Layers): Volume[] {
+  const itself = byDevice.get(device);
+  if (itself !== undefined) {
+    return [itself];
+  }
+  const names = devices.filter((each) => each.device === device).map(({ node }) => node.slice('/dev/'.length));
+  const found = new Set<Volume>();
+  const passed = new Set(names);
+  for (const name of passed) {
+    for (const lower of devices.filter(({ above }) => above.includes(name))) {
+      const volume = byDevice.get(lower.device);
+      if (volume !== undefined && !volume.role.includes('private')) {
+        found.add(volume);
+      } else {
+        passed.add(lower.node.slice('/dev/'.length));
+      }
+    }
+  }
+  return [...found];
+}
+
+function isTag(name: string): boolean {
+  return /^([A-Z]+=|\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/)/.test(name);
+}
+
+/** Directories below /dev that are no volume groups. */
+const OTHERS = new Set(
+  'block bsg bus char cpu disk dma_heap dm dri drbd fd hugepages input loop mapper md mqueue nbd net pts shm snd usb vfio vx zvol cciss ida rd i2o bcache nvme zd'.split(
+    ' ',
+  ),
+);
+
+/** `vg0` for `/dev/vg0/data`. What is written as /dev/mapper/… may be anybody's. */
+function groupIn(name: string): string | undefined {
+  const group = /^\/dev\/([\w+.-]+)\/[\w+.-]+$/.exec(name)?.[1];
+  return group === undefined || OTHERS.has(group) ? undefined : group;
+}
