@@ -9,6 +9,8 @@ import { toByteString } from '../../src/names.ts';
 export interface Needed {
   /** By UUID of the volume. */
   byVolume: ReadonlyMap<string, Consumer[]>;
+  /** Those volumes, by UUID: what others stand on comes first. */
+  volumes: ReadonlyMap<string, Volume>;
   /** Names that nothing answers to, and that any inactive volume may answer to once it is active. */
   unresolved: { consumer: Consumer; name: string }[];
   /** Group that LVM does not know → who needs a volume of it, and which. */
@@ -23,7 +25,7 @@ interface Known {
 /** Of all names that consumers need, those that are not a volume's own. One character a byte. */
 export function namedOtherwise(consumers: readonly Consumer[], known: Known): string[] {
   const own = ownNames(known);
-  return [...new Set(consumers.flatMap(({ needs }) => needs.map(toByteString)).filter((name) => !own.has(name)))];
+  return [...new Set(consumers.flatMap(({ needs }) => needs.map(toByteString)).filter((name) => !own.has(asMapper(name))))];
 }
 
 export function neededVolumes(
@@ -33,20 +35,23 @@ export function neededVolumes(
   below: Layers,
 ): Needed {
   const own = ownNames(known);
-  const byDevice = new Map(known.volumes.flatMap((volume) => (volume.device === undefined ? [] : [[volume.device, volume] as const])));
+  const byDevice = named.size === 0 ? new Map<string, Volume>() : new Map(known.volumes.map((volume) => [volume.device ?? '', volume]));
   const groups = new Set(known.groups.map(({ name }) => name));
   const byVolume = new Map<string, Consumer[]>();
+  const volumes = new Map<string, Volume>();
   const unresolved: Needed['unresolved'] = [];
   const unknownGroups = new Map<string, Needed['unresolved']>();
   for (const consumer of wanted.consumers) {
     for (const name of consumer.needs.map(toByteString)) {
       const device = named.get(name);
-      const volumes = own.get(name) ?? (device?.state === 'there' ? volumesBelow(device.device, byDevice, below) : []);
-      for (const { uuid } of volumes) {
-        const others = byVolume.get(uuid) ?? [];
-        byVolume.set(uuid, others.includes(consumer) ? others : [...others, consumer]);
+      const itself = own.get(asMapper(name));
+      const found = itself !== undefined ? [itself] : device?.state === 'there' ? volumesBelow(device.device, byDevice, below) : [];
+      for (const volume of found) {
+        const others = byVolume.get(volume.uuid) ?? [];
+        byVolume.set(volume.uuid, others.includes(consumer) ? others : [...others, consumer]);
+        volumes.set(volume.uuid, volume);
       }
-      if (volumes.length > 0 || device?.state === 'there') {
+      if (found.length > 0 || device?.state === 'there') {
         continue;
       }
       const group = groupIn(name);
@@ -57,21 +62,24 @@ export function neededVolumes(
       }
     }
   }
-  return { byVolume, unresolved, unknownGroups, unjudged: [...wanted.unjudged] };
+  return { byVolume, volumes, unresolved, unknownGroups, unjudged: [...wanted.unjudged] };
 }
 
-/** Path, and name in /dev/mapper and /dev/disk/by-id, of each volume. */
-function ownNames({ volumes }: Known): ReadonlyMap<string, readonly Volume[]> {
-  const names = new Map<string, readonly Volume[]>();
+/** Path, and name in /dev/mapper, of each volume. */
+function ownNames({ volumes }: Known): ReadonlyMap<string, Volume> {
+  const names = new Map<string, Volume>();
   for (const volume of volumes) {
-    const one = [volume];
     if (volume.path !== '') {
-      names.set(volume.path, one);
+      names.set(volume.path, volume);
     }
-    names.set(volume.mapper, one);
-    names.set(`/dev/disk/by-id/dm-name-${volume.mapper.slice('/dev/mapper/'.length)}`, one);
+    names.set(volume.mapper, volume);
   }
   return names;
+}
+
+/** `/dev/disk/by-id/dm-name-vg0-data` → `/dev/mapper/vg0-data` */
+function asMapper(name: string): string {
+  return name.replace(/^\/dev\/disk\/by-id\/dm-name-/, '/dev/mapper/');
 }
 
 /** The device itself, or what it is made from: a partition or LUKS on a volume. */

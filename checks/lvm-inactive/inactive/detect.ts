@@ -37,12 +37,11 @@ const SHOWN = 5;
 export function seekInactive(facts: LvmFacts): Sought {
   const { lvm, needed, config } = facts;
   const groups = ourGroups(lvm);
-  const volumes = new Map(lvm.volumes.map((volume) => [volume.uuid, volume]));
   const findings: (InactiveFound | GroupOffFound | PossibleFound)[] = groupsOff(facts);
   const unjudged: { subject: Subject; why: string }[] = [...needed.unjudged];
   let isBootAsked = false;
   for (const [uuid, consumers] of needed.byVolume) {
-    const volume = volumes.get(uuid);
+    const volume = needed.volumes.get(uuid);
     const group = groups.get(volume?.group ?? '');
     if (volume === undefined || group === undefined) {
       continue;
@@ -108,11 +107,10 @@ function dataOf(volume: Volume, consumers: readonly Consumer[], causes: Cause[],
 
 /** Groups whose own flag keeps all of them off at boot, with somebody who needs a volume then. */
 function groupsOff({ lvm, needed }: LvmFacts): GroupOffFound[] {
-  const volumes = new Map(lvm.volumes.map((volume) => [volume.uuid, volume]));
   const off = [...ourGroups(lvm).values()].filter(({ autoactivates }) => autoactivates === false);
   return off.flatMap((group): GroupOffFound[] => {
     const wanted = [...needed.byVolume].flatMap(([uuid, consumers]) => {
-      const volume = volumes.get(uuid);
+      const volume = needed.volumes.get(uuid);
       const atBoot = consumers.filter(isAtBoot);
       return volume?.group === group.name && atBoot.length > 0 ? [{ volume, atBoot }] : [];
     });
@@ -147,6 +145,9 @@ function isAtBoot({ kind, name, atBoot }: Consumer): boolean {
 /** A UUID is read from the volume, and what is not active cannot be read. */
 function possiblyNeeded(facts: LvmFacts): PossibleFound[] {
   const { lvm, needed } = facts;
+  if (needed.unresolved.length === 0) {
+    return [];
+  }
   const groups = ourGroups(lvm);
   const candidates = lvm.volumes.filter(
     (volume) =>

@@ -96,10 +96,8 @@ function refuseDown({ fullName, group }: Volume, { causes }: InactiveData): stri
 }
 
 /** In the order in which they are repaired: the last of them brings the mount. */
-function volumesOf(consumer: Consumer, { lvm, needed }: LvmFacts): Volume[] {
-  const order = [...needed.byVolume.keys()];
-  const own = lvm.volumes.filter(({ uuid }) => needed.byVolume.get(uuid)?.includes(consumer));
-  return own.toSorted((a, b) => order.indexOf(a.uuid) - order.indexOf(b.uuid));
+function volumesOf(consumer: Consumer, { needed }: LvmFacts): Volume[] {
+  return [...needed.volumes.values()].filter(({ uuid }) => needed.byVolume.get(uuid)?.includes(consumer));
 }
 
 function activeClaims(consumer: Consumer, facts: LvmFacts): Claim[] {

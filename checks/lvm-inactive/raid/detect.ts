@@ -11,8 +11,9 @@ export type RaidFound = Found<RaidCode, VolumeData & { device: string | null }>;
 /** Only what is active tells how its legs are: inactive ones look out of sync, and are not. */
 export function seekRaid(facts: LvmFacts): Sought {
   const ours = ourGroups(facts.lvm);
-  const volumes = facts.lvm.volumes.filter(({ group, role }) => ours.has(group) && !role.includes('private'));
-  return { findings: volumes.flatMap((volume) => judge(volume, facts) ?? []) };
+  const sick = facts.lvm.volumes.filter((volume) => codeOf(volume) !== undefined);
+  const own = sick.filter(({ group, role }) => ours.has(group) && !role.includes('private'));
+  return { findings: own.flatMap((volume) => judge(volume, facts) ?? []) };
 }
 
 function judge(volume: Volume, facts: LvmFacts): RaidFound | undefined {
@@ -36,6 +37,9 @@ function judge(volume: Volume, facts: LvmFacts): RaidFound | undefined {
 
 function codeOf(volume: Volume): [RaidCode, Severity] | undefined {
   const { attr, health, layout, isActive } = volume;
+  if (health === '' && attr[8] === '-') {
+    return undefined;
+  }
   if (/\b(write)?cache\b/.test(layout) && (health === 'partial' || attr[8] === 'p')) {
     return ['cache-disk-missing', 'warning'];
   }

@@ -13,7 +13,8 @@ export const snapshots: Part = {
   },
   seek(facts) {
     const ours = ourGroups(facts.lvm);
-    return { findings: facts.lvm.volumes.filter(({ group }) => ours.has(group)).flatMap((volume) => judge(volume, facts) ?? []) };
+    const sick = facts.lvm.volumes.filter((volume) => codeOf(volume) !== undefined && ours.has(volume.group));
+    return { findings: sick.flatMap((volume) => judge(volume, facts) ?? []) };
   },
   plan({ code, data }) {
     const { volume } = data as VolumeData;
@@ -23,14 +24,17 @@ export const snapshots: Part = {
   },
 };
 
+function codeOf({ attr, isInvalidSnapshot, mergeFailed }: Volume): SnapshotFound['code'] | undefined {
+  const state = attr[4];
+  if (isInvalidSnapshot || state === 'I' || state === 'S') {
+    return 'snapshot-invalid';
+  }
+  return mergeFailed || state === 'm' || state === 'M' ? 'snapshot-merge-failed' : undefined;
+}
+
 function judge(volume: Volume, facts: LvmFacts): SnapshotFound | undefined {
-  const { attr, isInvalidSnapshot, mergeFailed, origin, dataPercent } = volume;
-  const code =
-    isInvalidSnapshot || /^....[IS]/.test(attr)
-      ? 'snapshot-invalid'
-      : mergeFailed || /^....[mM]/.test(attr)
-        ? 'snapshot-merge-failed'
-        : undefined;
+  const { origin, dataPercent } = volume;
+  const code = codeOf(volume);
   if (code === undefined) {
     return undefined;
   }

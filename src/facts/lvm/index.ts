@@ -42,7 +42,7 @@ export interface Volume {
   origin: string;
   /** `major:minor`; undefined while it is not active. */
   device: string | undefined;
-  tags: string[];
+  tags: readonly string[];
   /** `/dev/sda(0),[unknown](5)`: what its segments lie on. */
   devices: string;
 }
@@ -63,7 +63,7 @@ export interface Group {
   extentSize: number;
   disks: number;
   missingDisks: number;
-  tags: string[];
+  tags: readonly string[];
 }
 
 export interface Disk {
@@ -249,8 +249,10 @@ function deviceOf(major: string | undefined, minor: string | undefined): string 
   return major === undefined || minor === undefined || major === '-1' || minor === '-1' ? undefined : `${major}:${minor}`;
 }
 
-function list(value: string | undefined): string[] {
-  return value === undefined || value === '' ? [] : value.split(',');
+const NONE: readonly string[] = [];
+
+function list(value: string | undefined): readonly string[] {
+  return value === undefined || value === '' ? NONE : value.split(',');
 }
 
 /** `[cache_cpool]` → `cache_cpool` */

@@ -141,8 +141,8 @@ thin_pool_autoextend_threshold=100
     [['@*'], undefined],
     [[], false],
   ])('%j names vg0/vm1 with the tag gold: %s', (entries, listed) => {
-    const volume = { fullName: 'vg0/vm1', tags: ['gold'] } as Volume;
-    expect(isListed(entries, volume, { name: 'vg0', tags: [] as string[] } as Group)).toBe(listed);
+    const volume = { fullName: 'vg0/vm1', tags: ['gold'] as readonly string[] } as Volume;
+    expect(isListed(entries, volume, { name: 'vg0', tags: [] as readonly string[] } as Group)).toBe(listed);
   });
 
   it('knows a host without a name of its own from one that does not tell', async () => {

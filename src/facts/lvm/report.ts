@@ -59,7 +59,9 @@ function rowsOf(tool: string, answer: Answer, key: string, fields: readonly stri
   if (rows === undefined) {
     throw new Unknown(`${tool}: ${answer.code === 0 ? 'unknown format' : whyNot(answer)}`);
   }
-  const lacking = fields.find((field) => rows.some((row) => typeof row[field] !== 'string'));
+  // All rows have the fields that the first one has.
+  const [first] = rows;
+  const lacking = fields.find((field) => first !== undefined && typeof first[field] !== 'string');
   if (lacking !== undefined) {
     throw new Unknown(`LVM's report has no ${lacking}`);
   }
