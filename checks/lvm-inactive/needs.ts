@@ -4,7 +4,7 @@ import type { Consumer } from '../../src/facts/consumers/index.ts';
 import type { NamedDevice } from '../../src/facts/device-names.ts';
 import type { Lvm, Volume } from '../../src/facts/lvm/index.ts';
 import type { Layers } from '../../src/facts/lvm/layers.ts';
-import { toByteString } from '../../src/names.ts';
+import { fromByteString, showName, toByteString } from '../../src/names.ts';
 
 export interface Needed {
   /** By UUID of the volume. */
@@ -40,6 +40,7 @@ export function neededVolumes(
   const byVolume = new Map<string, Consumer[]>();
   const volumes = new Map<string, Volume>();
   const unresolved: Needed['unresolved'] = [];
+  const unjudged = [...wanted.unjudged];
   const unknownGroups = new Map<string, Needed['unresolved']>();
   for (const consumer of wanted.consumers) {
     for (const name of consumer.needs.map(toByteString)) {
@@ -55,14 +56,19 @@ export function neededVolumes(
         continue;
       }
       const group = groupIn(name);
-      if (device?.state === 'missing' && isTag(name) && !consumer.isUp) {
+      if (device?.state === 'unknown' && (isTag(name) || (group !== undefined && !groups.has(group)))) {
+        unjudged.push({
+          subject: { kind: consumer.kind, name: consumer.name },
+          why: `whether ${showName(fromByteString(name))} is there: ${device.why}`,
+        });
+      } else if (device?.state === 'missing' && isTag(name) && !consumer.isUp) {
         unresolved.push({ consumer, name });
-      } else if (group !== undefined && !groups.has(group) && device?.state !== 'unknown') {
+      } else if (group !== undefined && !groups.has(group)) {
         unknownGroups.set(group, [...(unknownGroups.get(group) ?? []), { consumer, name }]);
       }
     }
   }
-  return { byVolume, volumes, unresolved, unknownGroups, unjudged: [...wanted.unjudged] };
+  return { byVolume, volumes, unresolved, unknownGroups, unjudged };
 }
 
 /** Path, and name in /dev/mapper, of each volume. */
