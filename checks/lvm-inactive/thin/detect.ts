@@ -23,7 +23,7 @@ export function seekThin(facts: LvmFacts): Sought {
   return { findings: pools.flatMap((pool) => judge(pool, facts) ?? []) };
 }
 
-export function isThinPool({ attr }: Volume): boolean {
+function isThinPool({ attr }: Volume): boolean {
   return attr.startsWith('t');
 }
 

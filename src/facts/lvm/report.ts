@@ -18,7 +18,7 @@ export interface Report {
 // --nolocking: while another command holds the lock, a report would wait for it; what is told without one is true.
 const HOW = ['-a', '--nolocking', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-qq'];
 
-export function reportArgv(tool: 'lvs' | 'vgs' | 'pvs', more: readonly string[], fields: readonly string[]): string[] {
+function reportArgv(tool: 'lvs' | 'vgs' | 'pvs', more: readonly string[], fields: readonly string[]): string[] {
   return [tool, ...HOW, ...more, '-o', fields.join(',')];
 }
 
