@@ -10,7 +10,7 @@ import type { LvmFacts } from '../facts.ts';
 import type { RaidFound } from './detect.ts';
 
 /** An active raid volume, nothing of its group suspended, of this health; `''` where all is well. */
-const raidHealth = defineCondition('raid-health', function* (args: { volume: string; uuid: string; health: string }): Asking<Holds> {
+export const raidHealth = defineCondition('raid-health', function* (args: { volume: string; uuid: string; health: string }): Asking<Holds> {
   const { volumes } = yield* lvm();
   const volume = volumes.find(({ uuid, fullName }) => uuid === args.uuid && fullName === args.volume);
   const held = volumes.find((each) => each.group === volume?.group && each.isSuspended);
