@@ -67,5 +67,6 @@ function asLocksShow(device: number): string {
 }
 
 export function describeLock({ pid, command }: HeldLock): string {
-  return `${command === '' ? 'a process' : command} (pid ${pid}) holds it`;
+  // A lock outlives the process that took it in those that inherited the file.
+  return command === '' ? `who inherited it from pid ${pid}, which has ended, holds it` : `${command} (pid ${pid}) holds it`;
 }
