@@ -98,22 +98,25 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
   await expectWell(doctor);
 });
 
-it('a directory that the server has anew: what was mounted of it is stale, and nothing else of that server', async () => {
-  const { guest, doctor } = await open(`nfs '' /srv/whole
-nfs /sub /srv/sub
-nfs /deep/er /srv/own '-o nosharecache'`);
-  await guest.run('cd /srv/export; rm -r sub deep; mkdir -p sub deep/er; echo new | tee sub/file > deep/er/file');
-  // For as long as attributes are taken from memory.
-  await guest.run('sleep 4; ls /srv/whole /srv/sub /srv/own', { ok: false });
-  expect((await guest.run('cat /srv/whole/file')).stdout).toBe('kept\n');
+// devices.test.ts mends a stale mount every day.
+if (process.env['STDOCTOR_TEST_FULL'] === '1') {
+  it('a directory that the server has anew: what was mounted of it is stale, and nothing else of that server', async () => {
+    const { guest, doctor } = await open(`nfs '' /srv/whole
+  nfs /sub /srv/sub
+  nfs /deep/er /srv/own '-o nosharecache'`);
+    await guest.run('cd /srv/export; rm -r sub deep; mkdir -p sub deep/er; echo new | tee sub/file > deep/er/file');
+    // For as long as attributes are taken from memory.
+    await guest.run('sleep 4; ls /srv/whole /srv/sub /srv/own', { ok: false });
+    expect((await guest.run('cat /srv/whole/file')).stdout).toBe('kept\n');
 
-  const { code, report } = await doctor.check();
-  expect([found(report), unjudged(report), code]).toEqual([['nfs-stale /srv/own', 'nfs-stale /srv/sub'], [], 2]);
+    const { code, report } = await doctor.check();
+    expect([found(report), unjudged(report), code]).toEqual([['nfs-stale /srv/own', 'nfs-stale /srv/sub'], [], 2]);
 
-  const before = await mountLines(guest);
-  const { code: fixed, screen, names } = await doctor.fixTyped();
-  expect([names.toSorted(), fixed], screen).toEqual([['/srv/own', '/srv/sub'], 0]);
-  expect(await mountLines(guest)).toEqual(before);
-  expect((await guest.run('cat /srv/own/file /srv/sub/file')).stdout).toBe('new\nnew\n');
-  await expectWell(doctor);
-});
+    const before = await mountLines(guest);
+    const { code: fixed, screen, names } = await doctor.fixTyped();
+    expect([names.toSorted(), fixed], screen).toEqual([['/srv/own', '/srv/sub'], 0]);
+    expect(await mountLines(guest)).toEqual(before);
+    expect((await guest.run('cat /srv/own/file /srv/sub/file')).stdout).toBe('new\nnew\n');
+    await expectWell(doctor);
+  });
+}
