@@ -3,9 +3,9 @@ import { defineCondition } from '../check/condition.ts';
 import type { Asking, Holds } from '../check/types.ts';
 import { type Name, showName } from '../names.ts';
 import { errnoName } from './errno.ts';
-import { isFuse } from './mount-kinds.ts';
+import { isFuse, isNetwork } from './mount-kinds.ts';
 import { mountTable, topAt } from './mountinfo.ts';
-import { askFuse, askWithLimits, isDead, LATE_FUSE, LIMIT_LOCAL, type Reach, sentenceOf } from './reach-questions.ts';
+import { askAlone, askFuse, askWithLimits, isDead, LATE_FUSE, LIMIT_LOCAL, type Reach, sentenceOf } from './reach-questions.ts';
 
 /** The mount point answers statfs and a listing. */
 export const mountAnswers = defineCondition('mount-answers', function* (args: { point: Name }): Asking<Holds> {
@@ -47,5 +47,9 @@ function* reachAt(point: Name): Asking<Reach> {
   if (mount === undefined) {
     return { state: 'unknown', why: 'nothing is mounted there', seen: table.seen };
   }
-  return isFuse(mount) ? yield* askFuse(mount) : yield* askWithLimits(mount, [], LATE_FUSE, LIMIT_LOCAL);
+  if (isFuse(mount)) {
+    return yield* askFuse(mount);
+  }
+  // As patient as the look that found it: what is slow must not be taken for gone.
+  return isNetwork(mount) ? yield* askAlone(mount) : yield* askWithLimits(mount, [], LATE_FUSE, LIMIT_LOCAL);
 }

@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
-import { leftBehind, processes } from './looks.ts';
+import { expectWell, leftBehind, mountLines, processes } from './looks.ts';
 
 /** Within which each run must be over, whatever hangs. */
 const DEADLINE = 60_000;
@@ -21,16 +21,6 @@ sync`);
   return { guest, doctor };
 }
 
-/** Source, type and options of what is mounted below /srv. */
-async function mountLines(guest: Guest): Promise<string[]> {
-  return (await guest.run("grep ' /srv/' /proc/self/mounts")).stdout.trim().split('\n').toSorted();
-}
-
-async function expectWell(doctor: Doctor): Promise<void> {
-  const { code, report } = await doctor.check();
-  expect([found(report), unjudged(report), code]).toEqual([[], [], 0]);
-}
-
 it('disks, volumes and exports that leave, file systems that stop, no inode or quota left: repaired, and after a reboot', async () => {
   const { guest, doctor } = await open(
     (host) => `line() { echo "UUID=$(blkid -s UUID -o value $1) $2 $3 $4 0 0" >> /etc/fstab; }
@@ -38,6 +28,7 @@ volume data 310M; mkfs.xfs -q /dev/vg/data; line /dev/vg/data /srv/data xfs noat
 volume home 64M; mkfs.ext4 -q /dev/vg/home; line /dev/vg/home /srv/home ext4 defaults
 volume stops 64M; mkfs.ext4 -q /dev/vg/stops; line /dev/vg/stops /srv/stops ext4 errors=remount-ro
 volume base 310M; mkfs.xfs -q /dev/vg/base; line /dev/vg/base /srv/base xfs defaults
+volume held 310M; mkfs.xfs -q /dev/vg/held; line /dev/vg/held /srv/held xfs defaults
 volume swap 64M; mkswap /dev/vg/swap > /dev/null; swapon /dev/vg/swap
 # systemd itself unmounts what it knows from fstab.
 mkfs.ext4 -q ${host.disk('disk1')}; mkdir /srv/pulled; mount ${host.disk('disk1')} /srv/pulled; echo kept > /srv/pulled/file
@@ -52,7 +43,7 @@ mkdir -p /srv/export/sub
 echo '/srv/export 127.0.0.1(rw,no_root_squash,fsid=1,no_subtree_check)' > /etc/exports
 echo '127.0.0.1:/srv/export/sub /srv/nfs nfs4 nofail 0 0' >> /etc/fstab
 systemctl -q enable --now nfs-server; systemctl daemon-reload
-for name in data home stops base nfs; do mkdir /srv/$name; mount /srv/$name; echo kept > /srv/$name/file; done`,
+for name in data home stops base held nfs; do mkdir /srv/$name; mount /srv/$name; echo kept > /srv/$name/file; done`,
   );
   const mounted = await mountLines(guest);
 
@@ -66,6 +57,7 @@ lvchange --refresh vg/stops vg/base
 dmsetup wipe_table vg-data; dmsetup wipe_table vg-swap
 dmsetup table vg-home | sed 's/linear .*/error/' | dmsetup load vg-home
 dmsetup suspend --nolockfs --noflush vg-home; dmsetup resume vg-home
+dmsetup suspend vg-held
 i=0; while : 2> /dev/null > /srv/few/$i; do i=$((i + 1)); done
 cd /srv/export; rm -r sub; mkdir sub; echo new > sub/file
 sleep 4; ls /srv/nfs; true`);
@@ -80,6 +72,7 @@ sleep 4; ls /srv/nfs; true`);
   expect([all.toSorted(), report.unknown, code]).toEqual([
     [
       'device-gone /srv/pulled skipped',
+      'device-suspended /srv/held repaired',
       'device-vanished-under-fs /srv/data skipped',
       'device-vanished-under-fs /srv/home skipped',
       'fs-shutdown-ext4 /srv/stops skipped',
@@ -98,15 +91,16 @@ sleep 4; ls /srv/nfs; true`);
   expect(typed.names.toSorted(), typed.screen).toEqual(['/srv/data', '/srv/home', '/srv/nfs', '/srv/pulled', '/srv/stops']);
   expect(typed.screen).toContain('5 repaired');
   expect(await mountLines(guest)).toEqual(mounted.filter((line) => !line.includes(' /srv/pulled ')));
-  const files = 'cd /srv; cat data/file home/file stops/file base/file nfs/file; touch data/new home/new stops/new base/new';
-  expect((await guest.run(files)).stdout).toBe('kept\nkept\nkept\nkept\nnew\n');
+  const files =
+    'cd /srv; cat data/file home/file stops/file base/file held/file nfs/file; touch data/new home/new stops/new base/new held/new';
+  expect((await guest.run(files)).stdout).toBe('kept\nkept\nkept\nkept\nkept\nnew\n');
   await guest.addDisk('disk1');
   await guest.run(`lvchange --refresh vg/swap; rm /srv/few/1* /srv/project-1/file; mount ${guest.disk('disk1')} /srv/pulled`);
   expect((await guest.run('cat /srv/pulled/file')).stdout).toBe('kept\n');
   await expectWell(doctor);
 
   expect(await guest.reboot()).toBe('running');
-  expect((await guest.run(files)).stdout).toBe('kept\nkept\nkept\nkept\nnew\n');
+  expect((await guest.run(files)).stdout).toBe('kept\nkept\nkept\nkept\nkept\nnew\n');
   await expectWell(doctor);
 });
 

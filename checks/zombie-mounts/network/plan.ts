@@ -66,13 +66,13 @@ function planGone(code: 'nfs-server-gone' | 'cifs-gone', { data }: MountFinding<
   }
   const { point, device } = mount;
   const same = facts.table.mounts.filter((other) => other.device === device && other.id !== mount.id).map((other) => showName(other.point));
-  const too = same.length > 0 ? `, at ${same.join(', ')} too` : '';
+  const too = same.length > 0 ? ` So it is with calls at ${same.join(', ')}, of the same connection.` : '';
   const held = data.holders.length > 0 ? ` What these hold stays dead: ${describeHolders(data.holders)}.` : '';
   return {
     steps: [
       {
         title: `Take ${showName(point)} away by force`,
-        why: `Only for a server that never comes back. Else ${BACK[code]}. ${WAITERS[code]}${too}. What was not yet written is lost.${held}`,
+        why: `Only for a server that never comes back. Else ${BACK[code]}. ${WAITERS[code]}.${too} What was not yet written is lost.${held}`,
         risk: 'data-loss',
         action: forced(mount),
         guards: [claimMount(mount), mountSilent({ point, errnos: GONE[code] })],
