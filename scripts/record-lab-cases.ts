@@ -2,7 +2,7 @@
  * npm run record-lab-cases [-- GROUP…]: makes faults in guests of the lab, one guest for each group, and records each over
  * ssh into checks/zombie-mounts/cases. Needs root and the image (npm run lab).
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Expected } from '../src/check/tester.ts';
@@ -78,6 +78,26 @@ mount -t 9p 127.0.0.1 /mnt/nine -o trans=tcp,port=5640,aname=/srv/share,version=
         findings: critical('cifs-gone', '/mnt/cifs', 'data-loss'),
         how: 'a CIFS mount, its server (smbd) stopped with SIGSTOP',
         make: (guest) => guest.run('pkill -CONT diod; sleep 1; pkill -STOP smbd'),
+      },
+    ],
+  },
+  virtiofs: {
+    prepare: async (guest) => {
+      await guest.powerOff();
+      const directory = guest.path('share');
+      mkdirSync(directory);
+      guest.share('shared', directory);
+      await guest.powerOn();
+      await guest.run('mkdir /mnt/shared; mount -t virtiofs shared /mnt/shared');
+    },
+    cases: [
+      { name: 'healthy-virtiofs', ...healthy('virtiofs-gone'), how: 'a virtiofs mount' },
+      {
+        name: 'virtiofs-gone',
+        ...sick,
+        findings: critical('virtiofs-gone', '/mnt/shared', 'refused'),
+        how: 'the same, virtiofsd on the hypervisor stopped with SIGSTOP',
+        make: async (guest) => guest.signalShare('shared', 'SIGSTOP'),
       },
     ],
   },

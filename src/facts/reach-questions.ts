@@ -101,12 +101,10 @@ function* askOne(
   const take = retry === 0 ? `device ${mount.device}` : `device ${mount.device}, retry ${retry}`;
   const probe: Probe & { kind: 'run' } = { kind: 'run', argv, take };
   const question = run(argv, { take, limitMs, suspect: true });
-  const [answer, waiting] = speaksFuse(mount)
-    ? yield* meanwhile(question, sample(mount, call, lateMs, limitMs))
-    : [yield* question, undefined];
+  const [answer, waiting] = isFuse(mount) ? yield* meanwhile(question, sample(mount, call, lateMs, limitMs)) : [yield* question, undefined];
   const seen = seenAt(probe, answer);
   if (answer.state === 'timed-out') {
-    const after = speaksFuse(mount) ? yield* waitingOn(connectionOf(mount), `after ${call}`) : undefined;
+    const after = isFuse(mount) ? yield* waitingOn(connectionOf(mount), `after ${call}`) : undefined;
     return {
       state: 'silent',
       call,
@@ -139,11 +137,6 @@ function* askOne(
     return yield* askOne(mount, call, argv, lateMs, limitMs, retry + 1);
   }
   return { state: 'errno', call, errno, line: answer.err.trim(), statfsAnswers: false, seen };
-}
-
-/** virtiofs has no daemon on this machine, but a FUSE connection. */
-function speaksFuse(mount: Mount): boolean {
-  return isFuse(mount) || mount.fstype === 'virtiofs';
 }
 
 /** `65735546 262144000 262144000`: type in hex, blocks, free blocks. A listing may be empty. */

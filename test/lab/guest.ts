@@ -101,6 +101,14 @@ export class Guest extends Machine {
     }
   }
 
+  /**
+   * A directory of this machine, from its next boot on: `mount -t virtiofs TAG`. Only for a guest that is off, since one
+   * that was restored does not share its memory.
+   */
+  share(tag: string, directory: string): void {
+    this.shares.set(tag, directory);
+  }
+
   /** The kernel forgets the disk, which stays plugged in: `rescan` finds it again. */
   async forgetDisk(name: string): Promise<void> {
     await this.run(`echo 1 > /sys/block/$(basename "$(readlink -f ${this.disk(name)})")/device/delete`);

@@ -10,6 +10,7 @@ import { forget, remember } from './left-over.ts';
 import { Qmp } from './qmp.ts';
 
 export const QEMU = 'qemu-system-x86_64';
+const VIRTIOFSD = '/usr/lib/qemu/virtiofsd';
 /** The empty disks that each machine has from the start, and their sizes in MiB. */
 export const DISKS: Readonly<Record<string, number>> = { disk1: 1024, disk2: 1024, disk3: 512, disk4: 512 };
 const MEMORY_MB = 1024;
@@ -44,10 +45,13 @@ export interface RunOptions {
 export type User = 'root' | 'op' | 'plain';
 
 /** What QEMU is started with. Relative paths are those of the machine's own directory. */
-export function qemuArgv(image: string, disks: readonly string[], start: Start, port = 0): string[] {
+export function qemuArgv(image: string, disks: readonly string[], start: Start, port = 0, shares: readonly string[] = []): string[] {
   const memory =
     start === 'boot'
-      ? { 'qom-type': 'memory-backend-ram' }
+      ? shares.length > 0
+        ? // virtiofsd reads and writes it as well.
+          { 'qom-type': 'memory-backend-memfd', share: true }
+        : { 'qom-type': 'memory-backend-ram' }
       : // Shared while it is recorded; then each machine writes to pages of its own, and reads only those that it uses.
         { 'qom-type': 'memory-backend-file', 'mem-path': join(image, 'memory'), share: start === 'record' };
   const file = (filename: string) => ({ driver: 'file', filename });
@@ -68,6 +72,7 @@ export function qemuArgv(image: string, disks: readonly string[], start: Start, 
     ...['-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto'],
     ...['-blockdev', JSON.stringify({ ...root, ...UNSYNCED, 'node-name': 'root' }), '-device', 'virtio-blk-pci,drive=root,serial=root'],
     ...['-device', 'virtio-scsi-pci,id=scsi', ...scsi],
+    ...shares.flatMap((tag) => ['-chardev', `socket,id=${tag},path=${tag}.sock`, '-device', `vhost-user-fs-pci,chardev=${tag},tag=${tag}`]),
     ...(start === 'restore' ? ['-incoming', 'defer'] : []),
   ];
 }
@@ -89,8 +94,11 @@ export class Machine {
   readonly dir: string;
   protected readonly image: string;
   protected readonly disks = Object.keys(DISKS);
+  /** Directories of this machine that a booted guest can mount, by tag. */
+  protected readonly shares = new Map<string, string>();
   protected qmp!: Qmp;
   #qemu: ChildProcess | undefined;
+  readonly #virtiofsd = new Map<string, ChildProcess>();
   #port = 0;
   /** How much was on the console before. */
   #said = 0;
@@ -138,15 +146,10 @@ export class Machine {
 
   protected async switchOn(how: Start): Promise<void> {
     this.#said = this.console().length;
-    const log = openSync(this.path('qemu.log'), 'a');
-    const argv = qemuArgv(this.image, this.disks, how, this.#port);
-    // The kernel ends it with this process, however that ends.
-    const qemu = spawn('setpriv', ['--pdeathsig', 'KILL', QEMU, ...argv], {
-      cwd: this.dir,
-      stdio: ['ignore', log, log],
-      env: { ...process.env, LAB_STATE: join(this.image, 'state') },
-    });
-    closeSync(log);
+    for (const [tag, directory] of this.shares) {
+      await this.#share(tag, directory);
+    }
+    const qemu = this.#spawn(QEMU, qemuArgv(this.image, this.disks, how, this.#port, [...this.shares.keys()]));
     this.#qemu = qemu;
     await new Promise<void>((started, failed) => qemu.once('spawn', started).once('error', failed));
     remember(this.dir, { image: this.image, qemu: qemu.pid as number });
@@ -159,6 +162,44 @@ export class Machine {
     } catch (error) {
       throw this.failure('the machine could not be switched on', error);
     }
+  }
+
+  /** virtiofsd, which serves one QEMU and ends with it. */
+  async #share(tag: string, directory: string): Promise<void> {
+    const socket = this.path(`${tag}.sock`);
+    rmSync(socket, { force: true });
+    const daemon = this.#spawn(VIRTIOFSD, [
+      `--socket-path=${socket}`,
+      '-o',
+      `source=${directory}`,
+      '-o',
+      'cache=none',
+      '-o',
+      'sandbox=chroot',
+    ]);
+    this.#virtiofsd.set(tag, daemon);
+    for (const end = Date.now() + 10_000; !existsSync(socket); await sleep(10)) {
+      if (Date.now() > end || daemon.exitCode !== null) {
+        throw this.failure('virtiofsd has not started', tag);
+      }
+    }
+  }
+
+  /** To virtiofsd: SIGSTOP makes it silent. Once it was killed, only a new boot brings it back. */
+  signalShare(tag: string, signal: NodeJS.Signals): void {
+    this.#virtiofsd.get(tag)?.kill(signal);
+  }
+
+  /** The kernel ends it with this process, however that ends. */
+  #spawn(program: string, argv: readonly string[]): ChildProcess {
+    const log = openSync(this.path('qemu.log'), 'a');
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...argv], {
+      cwd: this.dir,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, LAB_STATE: join(this.image, 'state') },
+    });
+    closeSync(log);
+    return child;
   }
 
   async #restore(): Promise<void> {
@@ -301,6 +342,10 @@ export class Machine {
     if (qemu !== undefined) {
       await ended(qemu, () => qemu.kill('SIGKILL'));
     }
+    for (const daemon of this.#virtiofsd.values()) {
+      await ended(daemon, () => daemon.kill('SIGKILL'));
+    }
+    this.#virtiofsd.clear();
     this.qmp?.close();
     await this.disconnect();
   }

@@ -1,4 +1,6 @@
 /** Mounts of servers that are away, and NFS that its server no longer knows. The servers are in the guest. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
@@ -19,6 +21,21 @@ mkdir -p /srv/export/sub /srv/export/deep/er; echo kept | tee /srv/export/file /
 systemctl start nfs-server
 nfs() { mkdir -p $2; mount -t nfs4 $3 127.0.0.1:/srv/export$1 $2; }
 ${setUp}`);
+  const doctor = new Doctor(guest);
+  await expectWell(doctor);
+  return { guest, doctor };
+}
+
+async function openShared(): Promise<{ guest: Guest; doctor: Doctor }> {
+  const guest = await Guest.open();
+  onTestFinished(() => guest.close());
+  const directory = guest.path('share');
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'file'), 'kept\n');
+  await guest.powerOff();
+  guest.share('shared', directory);
+  await guest.powerOn();
+  await guest.run('mkdir /srv/shared; mount -t virtiofs shared /srv/shared; cat /srv/shared/file');
   const doctor = new Doctor(guest);
   await expectWell(doctor);
   return { guest, doctor };
@@ -90,6 +107,34 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
   expect([...(await processes(guest))].filter(([pid, line]) => !before.has(pid) && line.includes(' /srv/'))).toEqual([]);
   await expectWell(doctor);
 });
+
+// A guest shares its memory with virtiofsd only if it was booted so.
+if (process.env['STDOCTOR_TEST_FULL'] === '1') {
+  it('a virtiofs whose daemon on the hypervisor is silent, and comes back, and is killed', async () => {
+    const { guest, doctor } = await openShared();
+    const before = await processes(guest);
+    const expectGone = async () => {
+      const { code, report, ms } = await doctor.check();
+      expect([found(report), unjudged(report), code]).toEqual([['virtiofs-gone /srv/shared'], [], 2]);
+      expect(ms).toBeLessThan(DEADLINE);
+      expect(refusalOf(report, 'virtiofs-gone', '/srv/shared')).toContain('bring virtiofsd back');
+      const left = [...(await leftBehind(guest, before)).values()];
+      expect(left.filter((line) => !line.includes('/srv/shared'))).toEqual([]);
+      return left;
+    };
+    guest.signalShare('shared', 'SIGSTOP');
+    const left = await expectGone();
+    expect(left.length, left.join()).toBeLessThanOrEqual(1);
+
+    guest.signalShare('shared', 'SIGCONT');
+    expect((await guest.run('cat /srv/shared/file')).stdout).toBe('kept\n');
+    await expectWell(doctor);
+    expect([...(await leftBehind(guest, before)).values()]).toEqual([]);
+
+    guest.signalShare('shared', 'SIGKILL');
+    await expectGone();
+  });
+}
 
 // devices.test.ts mends a stale mount every day.
 if (process.env['STDOCTOR_TEST_FULL'] === '1') {

@@ -91,7 +91,7 @@ function* unmounted(connections: readonly number[], take: string): Asking<{ conn
 
 function connectionsIn(table: OtherTable): number[] {
   return mountsIn(table, () => true)
-    .filter((mount) => isFuse(mount) || mount.fstype === 'virtiofs')
+    .filter(isFuse)
     .map(connectionOf);
 }
 

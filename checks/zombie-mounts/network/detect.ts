@@ -1,6 +1,5 @@
 import type { Confidence, Evidence } from '../../../src/check/types.ts';
 import { ERRNO } from '../../../src/facts/errno.ts';
-import { CONNECTIONS, connectionOf } from '../../../src/facts/fuse.ts';
 import { isNetwork, isNfs } from '../../../src/facts/mount-kinds.ts';
 import type { Mount } from '../../../src/facts/mountinfo.ts';
 import { isDead, type Reach, sentenceOf } from '../../../src/facts/reach-questions.ts';
@@ -19,11 +18,13 @@ export const GONE: Readonly<Record<Exclude<NetworkCode, 'nfs-stale'>, readonly n
   'virtiofs-gone': [ERRNO.EIO],
 };
 
-/** Where the kernel lets callers wait for the other side. virtiofs counts its requests instead. */
-const WAITS_FOR_SERVER: Readonly<Record<Exclude<NetworkCode, 'nfs-stale' | 'virtiofs-gone'>, RegExp>> = {
+/** Where the kernel lets callers wait for the other side. */
+const WAITS_FOR_SERVER: Readonly<Record<Exclude<NetworkCode, 'nfs-stale'>, RegExp>> = {
   'nfs-server-gone': /^(rpc|nfs|xprt)/,
   'cifs-gone': /^(wait_for_response|smb|cifs)/,
   '9p-gone': /^p9_/,
+  // It is FUSE, but keeps out of /sys/fs/fuse/connections.
+  'virtiofs-gone': /^(request_wait_answer|fuse_|virtio_fs)/,
 };
 
 export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Judgement | undefined {
@@ -50,15 +51,9 @@ export function judgeNetwork(mount: Mount, found: Reach, facts: ZombieFacts): Ju
   if (progress !== undefined) {
     return { unjudged: `${sentenceOf(found)}, but its server answers others (${progress.evidence.excerpt}): slow` };
   }
-  if (
-    code === 'virtiofs-gone' &&
-    (found.waiting.length < 2 || found.waiting.some((count, index) => count === 0 || count < (found.waiting[index - 1] ?? 0)))
-  ) {
-    return { unjudged: `${sentenceOf(found)}, and no requests are seen to wait for good (${found.waiting.join(', ')}): slow` };
-  }
   const said = words.some(({ says }) => says === 'not-responding');
-  const waits = code !== 'virtiofs-gone' && found.wchan !== undefined && WAITS_FOR_SERVER[code].test(found.wchan);
-  if (code !== 'virtiofs-gone' && !said && !waits) {
+  const waits = found.wchan !== undefined && WAITS_FOR_SERVER[code].test(found.wchan);
+  if (!said && !waits) {
     return { unjudged: `${sentenceOf(found)}, and whether it waits for the server could not be seen` };
   }
   return {
@@ -94,22 +89,15 @@ function gone(
   confidence: Confidence,
   more: Evidence[] = [],
 ): NetworkFound {
-  const silent = found.state === 'silent' ? found : undefined;
-  const connection = code === 'virtiofs-gone' ? connectionOf(mount) : null;
-  const waiting = silent?.waiting ?? [];
-  const source = `${CONNECTIONS}/${connection}/waiting`;
   return {
     code,
     severity: 'critical',
     subject: subjectOf(mount),
-    data: dataOf(mount, facts, { connection, waiting: silent?.waitingAfter ?? null }),
+    data: dataOf(mount, facts, {}),
     confidence,
     evidence: [
       lineOf(mount, facts),
       quote(found.seen, found.state === 'errno' ? found.line : sentenceOf(found)),
-      ...(connection !== null && waiting.length > 0
-        ? [quote({ source, at: found.seen.at }, `callers waiting, over time: ${waiting.join(', ')}`)]
-        : []),
       ...more,
       ...holderEvidence(mount, facts),
     ],
