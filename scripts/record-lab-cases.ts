@@ -1,6 +1,6 @@
 /**
  * npm run record-lab-cases [-- GROUP…]: makes faults in guests of the lab, one guest for each group, and records each over
- * ssh into checks/zombie-mounts/cases. Needs root and the image (npm run lab).
+ * ssh into the cases of their check. Needs root and the image (npm run lab).
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,8 +26,14 @@ const warning = (code: string, subject: string, risk: 'safe' | 'refused') => ({ 
 const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
 const sick = { outcome: 'findings' as const };
 
+/** What a careless check would find in the healthy host of LVM. */
+const HEALTHY_LVM = [
+  ...['volume-inactive', 'volume-not-at-boot', 'group-not-at-boot', 'volume-possibly-needed', 'volume-suspended', 'group-partial'],
+  ...['group-unknown', 'disk-hidden', 'snapshot-invalid', 'thin-pool-data-full', 'raid-degraded', 'raid-refresh-needed'],
+];
+
 /** In each group one fault follows the other in the same guest; what a fault took away stays away. */
-const GROUPS: Record<string, { prepare(guest: Guest): Promise<unknown>; cases: Recorded[] }> = {
+const GROUPS: Record<string, { check?: string; prepare(guest: Guest): Promise<unknown>; cases: Recorded[] }> = {
   nfs: {
     prepare: (guest) =>
       guest.run(`set -e
@@ -189,10 +195,129 @@ sync`);
       },
     ],
   },
+  lvm: {
+    check: 'lvm-inactive',
+    prepare: (guest) =>
+      guest.run(`set -e
+vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
+volume() { lvcreate -q -y -W n -L "$2" -n "$1" vg0; }
+volume data 310M; mkfs.xfs -q /dev/vg0/data
+volume home 40M; mkfs.ext4 -q /dev/vg0/home
+volume admin 40M; volume origin 40M; lvcreate -q -y -s -L 8M -n before vg0/origin
+lvcreate -q -y --type raid1 -m1 -L 32M -n mirror vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
+lvcreate -q -y -L 64M -T vg0/pool; lvcreate -q -y -V 60M -T vg0/pool -n thin; lvcreate -q -y -s vg0/thin -n later
+lvchange -q --errorwhenfull y vg0/pool
+echo '/dev/vg0/data /srv/data xfs nofail 0 0' >> /etc/fstab; mkdir /srv/data; systemctl daemon-reload; mount /srv/data
+lvchange -q -an vg0/mirror vg0/admin; lvchange -q --setautoactivation n vg0/admin
+vgcreate -q vg1 ${guest.disk('disk3')}; lvcreate -q -y -W n -L 40M -n theirs vg1; vgchange -q -an vg1
+vgchange -q -y --systemid elsewhere vg1
+vgcreate -q vg2 ${guest.disk('disk4')}; lvcreate -q -y -W n -L 40M -n away vg2; vgchange -q -an vg2; vgexport -q vg2; sync`),
+    cases: [
+      {
+        name: 'healthy-lvm',
+        ...healthy(...HEALTHY_LVM),
+        how: "a mount on a volume; an administrator's own volume and a raid1, both inactive; a thin pool with a skipped snapshot; another host's group and an exported one",
+      },
+      {
+        name: 'volume-not-at-boot',
+        ...sick,
+        findings: [warning('volume-not-at-boot', '/dev/vg0/data', 'safe')],
+        how: 'a mounted volume, lvchange --setautoactivation n',
+        make: (guest) => guest.run('lvchange -q --setautoactivation n vg0/data'),
+      },
+      {
+        name: 'volume-inactive',
+        ...sick,
+        findings: critical('volume-inactive', '/dev/vg0/data', 'disruptive'),
+        how: 'the same volume, unmounted and deactivated, as after a boot',
+        make: (guest) => guest.run('umount /srv/data; lvchange -q -an vg0/data'),
+      },
+      {
+        name: 'group-not-at-boot',
+        ...sick,
+        findings: [warning('group-not-at-boot', 'vg0', 'safe')],
+        how: 'the same volume, activated and mounted again, vgchange --setautoactivation n',
+        make: (guest) =>
+          guest.run('lvchange -q -ay --setautoactivation y vg0/data; mount /srv/data; vgchange -q --setautoactivation n vg0'),
+      },
+      {
+        name: 'volume-suspended',
+        ...sick,
+        findings: critical('volume-suspended', '/dev/mapper/vg0-data', 'disruptive'),
+        how: 'a mounted volume, dmsetup suspend',
+        make: async (guest) => {
+          await guest.run('vgchange -q --setautoactivation y vg0');
+          await guest.suspend('vg0-data');
+        },
+      },
+      {
+        name: 'snapshot-invalid',
+        ...sick,
+        findings: [warning('snapshot-invalid', '/dev/vg0/before', 'refused')],
+        how: 'a snapshot of 8 MiB, 20 MiB of its origin written anew',
+        make: async (guest) => {
+          await guest.resume('vg0-data');
+          await guest.run('dd if=/dev/urandom of=/dev/vg0/origin bs=1M count=20 conv=fsync status=none; sync');
+        },
+      },
+      {
+        name: 'thin-pool-data-full',
+        ...sick,
+        findings: critical('thin-pool-data-full', '/dev/mapper/vg0-pool', 'refused'),
+        how: 'a thin pool of 64 MiB that fails when it is full, two volumes of it written to',
+        make: async (guest) => {
+          await guest.run('lvremove -q -y vg0/before; lvchange -q -ay -K vg0/later');
+          await guest.run('for name in thin later; do dd if=/dev/urandom of=/dev/vg0/$name bs=1M oflag=direct status=none; done', {
+            ok: false,
+          });
+        },
+      },
+      {
+        name: 'volume-possibly-needed',
+        ...sick,
+        findings: [warning('volume-possibly-needed', '/srv/home', 'refused')],
+        how: 'a line of fstab with the UUID of a volume that was deactivated',
+        make: (guest) =>
+          guest.run(`lvremove -q -y vg0/later vg0/thin vg0/pool
+echo "UUID=$(blkid -s UUID -o value /dev/vg0/home) /srv/home ext4 nofail 0 0" >> /etc/fstab; mkdir /srv/home; systemctl daemon-reload
+lvchange -q -an vg0/home; udevadm settle`),
+      },
+      {
+        name: 'group-unknown',
+        ...sick,
+        findings: [warning('group-unknown', 'vg9', 'refused')],
+        how: 'a line of fstab with a volume of a group that is nowhere',
+        make: (guest) =>
+          guest.run(`lvchange -q -ay vg0/home; sed -i '/home/d' /etc/fstab
+echo '/dev/vg9/db /srv/db ext4 nofail 0 0' >> /etc/fstab; systemctl daemon-reload`),
+      },
+      {
+        name: 'raid-degraded',
+        ...sick,
+        findings: [warning('group-partial', 'vg0', 'refused'), warning('raid-degraded', '/dev/vg0/mirror', 'refused')],
+        how: 'an active raid1 and other volumes, the disk that only its second leg lies on pulled out',
+        make: async (guest) => {
+          await guest.run("sed -i '/vg9/d' /etc/fstab; systemctl daemon-reload; lvchange -q -ay vg0/mirror; sync");
+          await guest.removeDisk('disk2');
+          await guest.run('dd if=/dev/urandom of=/dev/vg0/mirror bs=1M count=4 conv=fsync status=none', { ok: false });
+        },
+      },
+      {
+        name: 'raid-refresh-needed',
+        ...sick,
+        findings: [warning('raid-refresh-needed', '/dev/vg0/mirror', 'safe')],
+        how: 'the same host, the disk connected again',
+        make: async (guest) => {
+          await guest.addDisk('disk2');
+          await guest.run('udevadm settle');
+        },
+      },
+    ],
+  },
 };
 
 const wanted = process.argv.slice(2);
-for (const [group, { prepare, cases }] of Object.entries(GROUPS)) {
+for (const [group, { check = 'zombie-mounts', prepare, cases }] of Object.entries(GROUPS)) {
   if (wanted.length > 0 && !wanted.includes(group)) {
     continue;
   }
@@ -202,17 +327,17 @@ for (const [group, { prepare, cases }] of Object.entries(GROUPS)) {
     await prepare(guest);
     for (const recorded of cases) {
       await recorded.make?.(guest);
-      await record(guest, group, recorded);
+      await record(guest, group, check, recorded);
     }
   } finally {
     await guest.close();
   }
 }
 
-async function record(guest: Guest, group: string, { name, outcome, findings, twinOf, how }: Recorded): Promise<void> {
-  const directory = join(ROOT, 'checks/zombie-mounts/cases', name);
+async function record(guest: Guest, group: string, check: string, { name, outcome, findings, twinOf, how }: Recorded): Promise<void> {
+  const directory = join(ROOT, 'checks', check, 'cases', name);
   rmSync(directory, { recursive: true, force: true });
-  const { stdout, stderr } = await new Doctor(guest).run('record', 'zombie-mounts', '--json', '--output', directory);
+  const { stdout, stderr } = await new Doctor(guest).run('record', check, '--json', '--output', directory);
   const [target] = JSON.parse(stdout).targets;
   const seen = target.findings.map(({ code, subject, severity, fix }: Report) => ({
     code,

@@ -12,6 +12,7 @@ const NEEDED = [
   'checks',
   'scripts',
   'test/real/world.ts',
+  'test/real/wanted.ts',
   'test/real/terminal.ts',
   'test/real/wanted.ts',
   'test/cli.ts',
@@ -29,7 +30,8 @@ function copyOfRepository(): string {
     mkdirSync(dirname(join(copy, name)), { recursive: true });
     cpSync(join(ROOT, name), join(copy, name), {
       recursive: true,
-      filter: (from) => !/\/(src|zombie-mounts)\/.*\.test\.ts$/.test(from) && !from.includes('/zombie-mounts/cases'),
+      filter: (from) =>
+        !/\/(src|zombie-mounts|lvm-inactive)\/.*\.test\.ts$/.test(from) && !/\/(zombie-mounts|lvm-inactive)\/cases/.test(from),
     });
   }
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));

@@ -28,7 +28,7 @@ it('at 60 columns', () => {
       fails
         How we know: stat: cannot read file system information
           for '/mnt/backup': Transport endpoint is not connected
-        Also seen: held by bash (pid 2269 of root): cwd
+        Also seen: held by bash (pid 19503 of root): cwd
           /mnt/backup
         Repair (disruptive: somebody is interrupted, or it can
           be undone only by effort):
@@ -42,7 +42,7 @@ it('at 60 columns', () => {
         Repair (disruptive: somebody is interrupted, or it can
           be undone only by effort):
             umount -c /mnt/database
-            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop2 /mnt/database
+            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop4 /mnt/database
         Next: stdoctor explain fs-shutdown-xfs
 
     CRITICAL /mnt/www: a bind mount of something that has been
@@ -58,13 +58,13 @@ it('at 60 columns', () => {
           {run}: known when it is repaired
         Next: stdoctor explain bind-source-deleted
 
-    CRITICAL /mnt/vm-images: the image file behind /dev/loop0
+    CRITICAL /mnt/vm-images: the image file behind /dev/loop2
       has been deleted; its data is gone with the last unmount
         How we know: /srv/store/vm-images.img (deleted)
         Repair (safe: nothing can be lost and nobody is
           interrupted):
             sync -f /mnt/vm-images
-            dd if=/dev/loop0 of={rescue}/srv_store_vm-images.img bs=4M iflag=direct conv=sparse,fsync,excl status=none
+            dd if=/dev/loop2 of={rescue}/srv_store_vm-images.img bs=4M iflag=direct conv=sparse,fsync,excl status=none
           {rescue}: known when it is repaired
         What remains to be done by hand:
           The copy is {rescue}/srv_store_vm-images.img.
@@ -74,6 +74,7 @@ it('at 60 columns', () => {
 
     Summary: 4 critical
     Healthy: interrupted-repairs
+    Not applicable: lvm-inactive
     More: --evidence shows all that was seen
     "
   `);
@@ -86,13 +87,13 @@ it('at 80 columns, all that was seen', () => {
     CRITICAL /mnt/backup: its FUSE daemon is gone; every access fails
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            202 198 0:45 / /mnt/backup rw,nosuid,nodev,relatime - fuse.sshfs
+            87 83 0:42 / /mnt/backup rw,nosuid,nodev,relatime - fuse.sshfs
               nas:/export/backup rw,user_id=0,group_id=0
           TIME  stat -f -c '%t %b %f' -- /mnt/backup
             stat: cannot read file system information for '/mnt/backup': Transport
               endpoint is not connected
           TIME  /proc/*/fd, cwd, root, exe
-            held by bash (pid 2269 of root): cwd /mnt/backup
+            held by bash (pid 19503 of root): cwd /mnt/backup
         Repair (disruptive: somebody is interrupted, or it can be undone only by
           effort):
             umount -l /mnt/backup
@@ -101,24 +102,24 @@ it('at 80 columns, all that was seen', () => {
     CRITICAL /mnt/database: this XFS has shut itself down; every access fails
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            205 198 7:2 / /mnt/database rw,relatime - xfs /dev/loop2
+            91 83 7:4 / /mnt/database rw,relatime - xfs /dev/loop4
               rw,inode64,logbufs=8,logbsize=32k,noquota
           TIME  stdbuf -o0 find / /mnt/vm-images /mnt/database -maxdepth 0 -printf '%p\\0%y %s %i %D %n\\0' '(' -empty -printf 'empty\\0' -o -printf 'not\\0' ')'
             find: '/mnt/database': Input/output error (while statfs answers)
           TIME  dmesg --kernel --color=never
-            [ 8341.428480] XFS (loop2): Metadata I/O Error (0x4) detected at
+            [29363.995280] XFS (loop4): Metadata I/O Error (0x4) detected at
               xfs_fs_goingdown+0x7b/0xb0 (fs/xfs/xfs_fsops.c:472).  Shutting down
               filesystem.
         Repair (disruptive: somebody is interrupted, or it can be undone only by
           effort):
             umount -c /mnt/database
-            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop2 /mnt/database
+            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop4 /mnt/database
         Next: stdoctor explain fs-shutdown-xfs
 
     CRITICAL /mnt/www: a bind mount of something that has been deleted
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            206 198 0:44 /www//deleted /mnt/www rw,relatime - tmpfs tmpfs rw
+            92 83 0:40 /www//deleted /mnt/www rw,relatime - tmpfs tmpfs rw
           TIME  stdbuf -o0 find /mnt/www /srv/www -maxdepth 0 -printf '%p\\0%y %s %i %D %n\\0' '(' -empty -printf 'empty\\0' -o -printf 'not\\0' ')'
             0 links left to it: the directory is empty for ever, and nothing can be
               created in it
@@ -131,16 +132,16 @@ it('at 80 columns, all that was seen', () => {
           {run}: known when it is repaired
         Next: stdoctor explain bind-source-deleted
 
-    CRITICAL /mnt/vm-images: the image file behind /dev/loop0 has been deleted; its
+    CRITICAL /mnt/vm-images: the image file behind /dev/loop2 has been deleted; its
       data is gone with the last unmount
         How we know (confidence: certain):
           TIME  /proc/self/mountinfo
-            204 198 7:0 / /mnt/vm-images rw,relatime - ext4 /dev/loop0 rw
-          TIME  /sys/dev/block/7:0/loop/backing_file
+            90 83 7:2 / /mnt/vm-images rw,relatime - ext4 /dev/loop2 rw
+          TIME  /sys/dev/block/7:2/loop/backing_file
             /srv/store/vm-images.img (deleted)
         Repair (safe: nothing can be lost and nobody is interrupted):
             sync -f /mnt/vm-images
-            dd if=/dev/loop0 of={rescue}/srv_store_vm-images.img bs=4M iflag=direct conv=sparse,fsync,excl status=none
+            dd if=/dev/loop2 of={rescue}/srv_store_vm-images.img bs=4M iflag=direct conv=sparse,fsync,excl status=none
           {rescue}: known when it is repaired
         What remains to be done by hand:
           The copy is {rescue}/srv_store_vm-images.img.
@@ -149,10 +150,13 @@ it('at 80 columns, all that was seen', () => {
         Next: stdoctor explain loop-backing-deleted
 
     Check interrupted-repairs: healthy, 0 examined, TIME
+    Check lvm-inactive: not applicable: no disk carries the label of LVM, or a layer
+      that could hide one, 0 examined, TIME
     Check zombie-mounts: findings, 5 examined, TIME
 
     Summary: 4 critical
     Healthy: interrupted-repairs
+    Not applicable: lvm-inactive
     "
   `);
 });
@@ -163,7 +167,7 @@ it('at 200 columns', () => {
 
     CRITICAL /mnt/backup: its FUSE daemon is gone; every access fails
         How we know: stat: cannot read file system information for '/mnt/backup': Transport endpoint is not connected
-        Also seen: held by bash (pid 2269 of root): cwd /mnt/backup
+        Also seen: held by bash (pid 19503 of root): cwd /mnt/backup
         Repair (disruptive: somebody is interrupted, or it can be undone only by effort):
             umount -l /mnt/backup
         Next: stdoctor explain fuse-dead
@@ -172,7 +176,7 @@ it('at 200 columns', () => {
         How we know: find: '/mnt/database': Input/output error (while statfs answers)
         Repair (disruptive: somebody is interrupted, or it can be undone only by effort):
             umount -c /mnt/database
-            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop2 /mnt/database
+            mount -t xfs -o rw,relatime,inode64,logbufs=8,logbsize=32k,noquota /dev/loop4 /mnt/database
         Next: stdoctor explain fs-shutdown-xfs
 
     CRITICAL /mnt/www: a bind mount of something that has been deleted
@@ -185,11 +189,11 @@ it('at 200 columns', () => {
           {run}: known when it is repaired
         Next: stdoctor explain bind-source-deleted
 
-    CRITICAL /mnt/vm-images: the image file behind /dev/loop0 has been deleted; its data is gone with the last unmount
+    CRITICAL /mnt/vm-images: the image file behind /dev/loop2 has been deleted; its data is gone with the last unmount
         How we know: /srv/store/vm-images.img (deleted)
         Repair (safe: nothing can be lost and nobody is interrupted):
             sync -f /mnt/vm-images
-            dd if=/dev/loop0 of={rescue}/srv_store_vm-images.img bs=4M iflag=direct conv=sparse,fsync,excl status=none
+            dd if=/dev/loop2 of={rescue}/srv_store_vm-images.img bs=4M iflag=direct conv=sparse,fsync,excl status=none
           {rescue}: known when it is repaired
         What remains to be done by hand: The copy is {rescue}/srv_store_vm-images.img.
           /mnt/vm-images still stands on the deleted file: leave it mounted until the copy has been put in its place.
@@ -197,6 +201,7 @@ it('at 200 columns', () => {
 
     Summary: 4 critical
     Healthy: interrupted-repairs
+    Not applicable: lvm-inactive
     More: --evidence shows all that was seen
     "
   `);
@@ -210,7 +215,7 @@ it('in few words', () => {
       (fs-shutdown-xfs-928f550f)
     CRITICAL /mnt/www: a bind mount of something that has been deleted
       (bind-source-deleted-03a47aa4)
-    CRITICAL /mnt/vm-images: the image file behind /dev/loop0 has been deleted; its
+    CRITICAL /mnt/vm-images: the image file behind /dev/loop2 has been deleted; its
       data is gone with the last unmount (loop-backing-deleted-2f261cf5)
     "
   `);

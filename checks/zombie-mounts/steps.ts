@@ -6,12 +6,13 @@ import { emptyDirectory } from '../../src/facts/look.ts';
 import { isFuse, isNfs, runtimeOf } from '../../src/facts/mount-kinds.ts';
 import { claimPathOn, type Mount, mountGone, optionList } from '../../src/facts/mountinfo.ts';
 import { beyondReach, type Elsewhere } from '../../src/facts/namespaces.ts';
-import { mountAnswers } from '../../src/facts/reach-conditions.ts';
-import { unitIs } from '../../src/facts/units.ts';
 import { type Name, sameName, showName, toByteString } from '../../src/names.ts';
-import { isBind, type Wanted } from './configured/facts.ts';
+import { mountWanted, run } from '../../src/steps/mounting.ts';
+import { isBind } from './configured/facts.ts';
 import { heldInKernel, type MountFound } from './data.ts';
 import type { ZombieFacts } from './facts.ts';
+
+export { run };
 
 export type MountFinding<F extends MountFound = MountFound> = Finding<F>;
 
@@ -101,25 +102,6 @@ function isOfType(mount: Mount, wanted: string): boolean {
   return helped || wanted === 'auto' || mount.fstype === wanted || mount.fstype === `${wanted}4`;
 }
 
-/**
- * Mounts what is configured, at its place, which `free` says is free. By its unit of systemd, where there is one: a restart
- * takes along whoever requires it, a mere start nobody.
- */
-export function mountWanted({ target, source, line, unit }: Wanted, how: 'start' | 'restart', free: Claim, guards: Claim[]): Step {
-  const restarts = unit !== undefined && how === 'restart';
-  return {
-    title: `Mount ${showName(source)} at ${showName(target)}`,
-    why: `As it is configured. Nothing is mounted there, and nothing lies there that it would hide.${restarts ? ' Services that require it are restarted.' : ''}`,
-    risk: restarts ? 'disruptive' : 'safe',
-    action: run(...(unit === undefined ? ['mount', line?.target ?? target] : ['systemctl', how, unit.id])),
-    guards: [free, ...guards],
-    proof: [mountAnswers({ point: target }), ...(unit === undefined ? [] : [unitIs({ unit: unit.id, states: ['active'] })])],
-    patienceMs: 5000,
-    limitMs: 180_000,
-    undo: { action: run('umount', '-c', target), proof: [free] },
-  };
-}
-
 /** Mounts the device of this mount again, as it was. */
 export function mountCommand(mount: Mount): Name[] {
   return ['mount', '-t', mount.fstype, '-o', mountOptions(mount), mount.source, mount.point];
@@ -141,10 +123,6 @@ export function mountOptions(mount: Mount): string {
 
 export function gone(mount: Mount): Claim {
   return mountGone({ id: mount.id, device: mount.device, point: mount.point });
-}
-
-export function run(...argv: Name[]) {
-  return { kind: 'run' as const, argv };
 }
 
 /** What a copy of this file is called among other copies: `srv_images_a.img` for `/srv/images/a.img`. */

@@ -112,5 +112,10 @@ export function expectOutput(probe: Probe, answer: Answer): string {
 
 /** Output so far, one character a byte. Empty where there is none. */
 export function outputOf(answer: Answer): string {
-  return answer.state === 'ok' || answer.state === 'timed-out' ? Buffer.from(answer.out).toString('latin1') : '';
+  if (answer.state !== 'ok' && answer.state !== 'timed-out') {
+    return '';
+  }
+  // A view: it may be megabytes.
+  const { buffer, byteOffset, byteLength } = answer.out;
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
 }

@@ -109,6 +109,40 @@ function* standingOn(held: readonly string[], names: readonly string[]): Asking<
   return found;
 }
 
+/** Of these devices, by `major:minor`, those that stay suspended, or why it could not be told. */
+export const heldMappings = defineFact('held-mappings', function* (devices: string[]): Asking<
+  ReadonlyMap<string, Suspended | { why: string }>
+> {
+  const found = new Map<string, Suspended | { why: string }>();
+  const file = (device: string, name: string) => `/sys/dev/block/${device}/dm/${name}`;
+  const first = yield* all(devices.map((device) => read(file(device, 'suspended'))));
+  const late = devices.filter((device, index) => {
+    const answer = first[index] as Answer;
+    if (outputOf(answer) !== '1\n' && outputOf(answer) !== '0\n') {
+      found.set(device, { why: untold(device, answer) });
+    }
+    return outputOf(answer) === '1\n';
+  });
+  if (late.length === 0) {
+    return found;
+  }
+  yield* pause(AGAIN_AFTER);
+  for (const device of late) {
+    const [answer, called, uuid] = (yield* all([
+      read(file(device, 'suspended'), { take: 'again' }),
+      read(file(device, 'name')),
+      read(file(device, 'uuid')),
+    ])) as [Answer, Answer, Answer];
+    if (outputOf(answer) === '1\n' && outputOf(called) !== '') {
+      const evidence = { source: file(device, 'suspended'), at: answer.at, excerpt: `1, and ${AGAIN_AFTER / 1000} s later 1` };
+      found.set(device, { name: outputOf(called).trim(), uuid: outputOf(uuid).trim(), evidence });
+    } else if (outputOf(answer) !== '0\n') {
+      found.set(device, { why: untold(device, answer) });
+    }
+  }
+  return found;
+});
+
 /** What suspends devices, or works on what another one has suspended. dmeventd does so within itself, unseen from outside. */
 const AT_WORK =
   /^(lv|vg|pv|fsadm$|dmsetup$|dmeventd$|cryptsetup|multipath$|kpartx$|veritysetup|integritysetup|thin_|cache_|blkdeactivate|vdo)/;
@@ -120,9 +154,9 @@ const AT_WORK =
 export const mappingForgotten = defineCondition('mapping-forgotten', function* (args: { device: string; name: string }): Asking<Holds> {
   const expected = `${args.name} suspended, with nobody at work on it`;
   const not = (found: string): Holds => ({ holds: false, expected, found });
-  const { suspended, unjudged } = yield* suspendedMappings();
-  if (suspended.get(args.device)?.name !== args.name) {
-    return not(unjudged.get(args.device) ?? 'it is not suspended');
+  const held = (yield* heldMappings([args.device])).get(args.device);
+  if (held === undefined || 'why' in held || held.name !== args.name) {
+    return not(held === undefined ? 'it is not suspended' : 'why' in held ? held.why : `it is ${held.name}`);
   }
   const tables = yield* run(['dmsetup', 'info', '-c', '--noheadings', '-o', 'tables_loaded', '--', args.name]);
   if (outputOf(tables).trim() !== 'Live') {

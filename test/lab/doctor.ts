@@ -21,9 +21,11 @@ export class Doctor {
   readonly #host: string;
   readonly #guest: Guest;
   readonly #env: Record<string, string>;
+  readonly #check: string;
 
   /** With a journal of its own, which outlives the guest's reboots. */
-  constructor(guest: Guest, user: User = 'root') {
+  constructor(guest: Guest, user: User = 'root', check = 'zombie-mounts') {
+    this.#check = check;
     this.#host = user === 'root' ? guest.name : `${user}@${guest.name}`;
     this.#guest = guest;
     const bin = guest.path('bin');
@@ -63,17 +65,17 @@ export class Doctor {
   }
 
   async check(...args: string[]): Promise<Reported> {
-    return parsed(await this.run('check', 'zombie-mounts', '--json', ...args));
+    return parsed(await this.run('check', this.#check, '--json', ...args));
   }
 
   async fix(...args: string[]): Promise<Reported> {
-    return parsed(await this.run('fix', 'zombie-mounts', '--json', ...args));
+    return parsed(await this.run('fix', this.#check, '--json', ...args));
   }
 
   /** `fix` at a terminal, by a person who says yes to all, and types the names that are asked for. */
   async fixTyped(...args: string[]): Promise<{ code: number; screen: string; names: string[] }> {
     const env = Object.entries(this.#env).map(([name, value]) => `${name}=${value}`);
-    const words = [process.execPath, join(ROOT, 'bin/run.js'), 'fix', 'zombie-mounts', '--yes', '--host', this.#host, ...args];
+    const words = [process.execPath, join(ROOT, 'bin/run.js'), 'fix', this.#check, '--yes', '--host', this.#host, ...args];
     const terminal = await Terminal.open(this.#guest.path('tmux'), ['env', ...env, ...words], { columns: 200, rows: 50 });
     const names: string[] = [];
     try {

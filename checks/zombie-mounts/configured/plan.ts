@@ -4,8 +4,9 @@ import { describeLooked, emptyDirectory, nodeIs, pathIs } from '../../../src/fac
 import { claimPathOn } from '../../../src/facts/mountinfo.ts';
 import { type Unit, unitIs, unitName } from '../../../src/facts/units.ts';
 import { type Name, sameName, shellLine, showName } from '../../../src/names.ts';
+import { mountWanted, run } from '../../../src/steps/mounting.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { mountWanted, type Refusal, refuseWithoutRights, run } from '../steps.ts';
+import { type Refusal, refuseWithoutRights } from '../steps.ts';
 import type { ConfiguredFound } from './detect.ts';
 import type { Missing } from './facts.ts';
 

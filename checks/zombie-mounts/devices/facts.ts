@@ -1,7 +1,8 @@
 import { defineFact, NotHere, Unknown } from '../../../src/check/asking.ts';
 import type { Asking } from '../../../src/check/types.ts';
 import { lostMappings } from '../../../src/facts/block-devices.ts';
-import { type Lvm, lacking, lvm } from '../../../src/facts/lvm.ts';
+import { lacking } from '../../../src/facts/lvm/activation.ts';
+import { type Lvm, lvm } from '../../../src/facts/lvm/index.ts';
 import { mountTable } from '../../../src/facts/mountinfo.ts';
 import { type Elsewhere, mountedElsewhere } from '../../../src/facts/namespaces.ts';
 

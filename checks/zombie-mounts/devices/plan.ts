@@ -4,12 +4,13 @@ import { ext4Clean } from '../../../src/facts/ext4.ts';
 import { nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { listKernelHolders } from '../../../src/facts/kernel-holders.ts';
 import { nodeIs } from '../../../src/facts/look.ts';
-import { volumeWhole } from '../../../src/facts/lvm.ts';
+import { volumeWhole } from '../../../src/facts/lvm/activation.ts';
 import { claimMount, claimPathOn, type Mount } from '../../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
 import { mountAnswers } from '../../../src/facts/reach-conditions.ts';
-import { mappingForgotten, mappingSuspended } from '../../../src/facts/suspended.ts';
+import { mappingSuspended } from '../../../src/facts/suspended.ts';
 import { type Name, shellWord, showName } from '../../../src/names.ts';
+import { resumeMapping } from '../../../src/steps/resuming.ts';
 import { asWanted, mendExt4 } from '../ext4/plan.ts';
 import type { ZombieFacts } from '../facts.ts';
 import {
@@ -155,20 +156,7 @@ function planSuspended({ cause }: DeviceFinding, mount: Mount, facts: ZombieFact
   if (refused !== undefined) {
     return refused;
   }
-  return {
-    steps: [
-      {
-        title: `Let ${name} go on`,
-        why: 'It was suspended, for a snapshot, pvmove or a migration as a rule, and nobody is at work on it now. Whoever waits for it goes on. If somebody holds it on purpose, ask first.',
-        risk: 'disruptive',
-        action: run('dmsetup', 'resume', name),
-        guards: [claimMount(mount), mappingForgotten({ device, name })],
-        proof: [mappingSuspended({ device, suspended: false }), mountAnswers({ point })],
-        patienceMs: 10_000,
-        undo: { action: run('dmsetup', 'suspend', name), proof: [mappingSuspended({ device, suspended: true })] },
-      },
-    ],
-  };
+  return { steps: [resumeMapping(device, name, [claimMount(mount)], [mountAnswers({ point })])] };
 }
 
 function refuseUsed({ kernelHolders }: DeviceFinding['data']): { refused: string } | undefined {

@@ -1,0 +1,112 @@
+/** What this check needs to know. */
+import { defineFact, NotHere, outputOf, run, Unknown } from '../../src/check/asking.ts';
+import type { Asking, Facts } from '../../src/check/types.ts';
+import { consumers } from '../../src/facts/consumers/index.ts';
+import { namedDevices } from '../../src/facts/device-names.ts';
+import { type Looked, lookAt } from '../../src/facts/look.ts';
+import { bootActivation, lvmConfig, systemId } from '../../src/facts/lvm/config.ts';
+import { type Lvm, lvmIfHere } from '../../src/facts/lvm/index.ts';
+import { layers, lockedLuks, sickArrays } from '../../src/facts/lvm/layers.ts';
+import { groupLocks } from '../../src/facts/lvm/locks.ts';
+import { mountTable } from '../../src/facts/mountinfo.ts';
+import { self } from '../../src/facts/process.ts';
+import { heldMappings } from '../../src/facts/suspended.ts';
+import { fromByteString } from '../../src/names.ts';
+import { isMissedMount } from './data.ts';
+import { type Needed, namedOtherwise, neededVolumes } from './needs.ts';
+
+const LIMIT = 2000;
+const MEMBER = 'LVM2_member';
+/** What may hide LVM's label from LVM: it shows once the layer is up. */
+const HIDES = new Set(['crypto_LUKS', 'linux_raid_member']);
+
+/** Everything LVM tells; `NotHere` where no disk could belong to it. */
+const lvm = defineFact('lvm-inactive.lvm', function* (): Asking<Lvm> {
+  const below = yield* layers();
+  const signatures = below.devices.map(({ signature }) => signature);
+  const isBare = below.why === undefined && !signatures.some((each) => each === MEMBER || HIDES.has(each));
+  if (isBare && !(yield* wasInUse())) {
+    throw new NotHere('no disk carries the label of LVM, or a layer that could hide one');
+  }
+  const known = yield* lvmIfHere();
+  if (known !== undefined) {
+    const isHidden = lockedLuks(below).length > 0 || signatures.includes('linux_raid_member');
+    const isEmpty = known.groups.length + known.disks.length === 0 && below.why === undefined;
+    if (isEmpty && !signatures.includes(MEMBER) && !isHidden && !(yield* wasInUse())) {
+      throw new NotHere('LVM knows no disk, no group and no volume');
+    }
+    return known;
+  }
+  if (below.why !== undefined) {
+    throw new Unknown(`LVM's tools are not here, and whether disks carry its label could not be told: ${below.why}`);
+  }
+  const members = below.devices.filter(({ signature }) => signature === MEMBER).map(({ node }) => node);
+  if (members.length === 0) {
+    throw new NotHere("LVM's tools are not here, and no disk carries its label");
+  }
+  throw new Unknown(`${members.join(', ')} carry the label of LVM, and its tools are not here`);
+});
+
+/** LVM keeps a copy of what it last wrote of each group: the disks of all of them may be gone. */
+const wasInUse = defineFact('lvm-inactive.was-in-use', function* (): Asking<boolean> {
+  return outputOf(yield* run(['find', '/etc/lvm/backup', '-mindepth', '1', '-type', 'f', '-printf', '%f\\n'])) !== '';
+});
+
+const arrays = defineFact('lvm-inactive.arrays', function* () {
+  yield* lvm();
+  const below = yield* layers();
+  const hasArrays =
+    below.why !== undefined || below.devices.some(({ signature, type }) => signature === 'linux_raid_member' || /^raid/.test(type));
+  return hasArrays ? yield* sickArrays() : { arrays: [] };
+});
+
+/** Who needs which volume. */
+const needed = defineFact('lvm-inactive.needed', function* (): Asking<Needed> {
+  const known = yield* lvm();
+  const wanted = yield* consumers();
+  const others = namedOtherwise(wanted.consumers, known);
+  const named = others.length === 0 ? new Map() : yield* namedDevices(others.map(fromByteString));
+  return neededVolumes(wanted, known, named, yield* layers());
+});
+
+/** What lies where a volume kept something from being mounted. By mount point, one character a byte. */
+const places = defineFact('lvm-inactive.places', function* (): Asking<ReadonlyMap<string, Looked>> {
+  const { volumes } = yield* lvm();
+  const { byVolume } = yield* needed();
+  const down = volumes.filter(({ isActive }) => isActive === false).flatMap(({ uuid }) => byVolume.get(uuid) ?? []);
+  const points = down.filter(isMissedMount).map(({ name }) => name);
+  return points.length === 0 ? new Map() : yield* lookAt(points, LIMIT);
+});
+
+const suspended = defineFact('lvm-inactive.suspended', function* () {
+  const { volumes } = yield* lvm();
+  const devices = volumes.flatMap(({ isSuspended, device }) => (isSuspended && device !== undefined ? [device] : []));
+  return yield* heldMappings(devices);
+});
+
+/** Asked only where something that is needed is down. */
+const locks = defineFact('lvm-inactive.locks', function* () {
+  const { volumes } = yield* lvm();
+  const { byVolume } = yield* needed();
+  const isDown = volumes.some(({ uuid, isActive }) => isActive === false && byVolume.has(uuid));
+  return isDown ? yield* groupLocks() : { held: new Map() };
+});
+
+const config = defineFact('lvm-inactive.config', function* () {
+  const { byVolume } = yield* needed();
+  return byVolume.size === 0 ? undefined : yield* lvmConfig();
+});
+
+const boot = defineFact('lvm-inactive.boot', function* () {
+  return (yield* config()) === undefined ? undefined : yield* bootActivation();
+});
+
+/** Asked only where a group belongs to some host. */
+const ownSystemId = defineFact('lvm-inactive.system-id', function* () {
+  const { groups } = yield* lvm();
+  return groups.some((group) => group.systemId !== '') ? yield* systemId() : undefined;
+});
+
+export const needs = { lvm, layers, arrays, needed, places, suspended, locks, config, boot, ownSystemId, table: mountTable, self };
+
+export type LvmFacts = Facts<typeof needs>;

@@ -1,0 +1,102 @@
+/** Who on this host needs which block device: mounts, swap, encrypted volumes, guests with all they stand on, exports. */
+import { all, defineFact } from '../../check/asking.ts';
+import type { Asking } from '../../check/types.ts';
+import { isBelow, type Name, sameName, showName, toByteString } from '../../names.ts';
+import { namesDevice } from '../device-names.ts';
+import { type Chain, chainOf, walkDown } from './chains.ts';
+import { cloudpodsGuests } from './cloudpods.ts';
+import { type Consumer, type Guest, type Guests, isAbsolute, isByContent, type Part, type Unjudged } from './consumer.ts';
+import { cryptConsumers } from './crypttab.ts';
+import { exportConsumers } from './exports.ts';
+import { libvirtGuests } from './libvirt.ts';
+import { mountConsumers } from './mounts.ts';
+import { qemuProcesses } from './qemu.ts';
+
+export type { Consumer } from './consumer.ts';
+
+export const consumers = defineFact('consumers', function* (): Asking<{ consumers: Consumer[]; unjudged: Unjudged[] }> {
+  const [mounts, crypts, exports, libvirt, cloudpods, running] = (yield* all<unknown>([
+    mountConsumers(),
+    cryptConsumers(),
+    exportConsumers(),
+    libvirtGuests(),
+    cloudpodsGuests(),
+    qemuProcesses(),
+  ])) as [Part, Part, Part, Guests & { pids: number[] }, Guests & { pids: number[] }, Guests & { pids: number[] }];
+  const described = new Set([...libvirt.pids, ...cloudpods.pids]);
+  const alone = running.guests.filter((_, index) => !described.has(running.pids[index] as number));
+  const guests = [...libvirt.guests, ...cloudpods.guests, ...alone];
+  const levels = yield* walkDown(guests.flatMap(({ disks }) => disks));
+  const grounds = [...mounts.consumers, ...crypts.consumers];
+  const chains = guests.map((guest) => ({ guest, chains: guest.disks.map((disk) => chainOf(disk, levels)) }));
+  const unjudged = [mounts, crypts, exports, libvirt, cloudpods, running].flatMap((part) => part.unjudged);
+  return {
+    consumers: [
+      ...[...mounts.consumers, ...crypts.consumers, ...exports.consumers],
+      ...chains.map(({ guest, chains }) => consumerOf(guest, chains)),
+    ]
+      .map((consumer) => withGrounds(consumer, grounds))
+      .filter(({ needs }) => needs.length > 0),
+    unjudged: [...unjudged, ...chains.flatMap(({ guest, chains }) => hidden(guest, chains, grounds))],
+  };
+});
+
+function consumerOf({ disks: _, evidence, ...guest }: Guest, chains: readonly Chain[]): Consumer {
+  const deep = chains.filter(({ images }) => images.length > 1);
+  const shown = deep.map(({ images }) =>
+    images
+      .toReversed()
+      .map(({ path }) => showName(path))
+      .join(' on '),
+  );
+  return {
+    ...guest,
+    needs: chains.flatMap(({ images }) => images.map(({ path }) => path)),
+    certainty: 'proven',
+    evidence: shown.length === 0 ? evidence : { ...evidence, excerpt: `${evidence.excerpt} (${shown.join('; ')})` },
+  };
+}
+
+/** Only devices are left, each after what it or its file lies on: an encrypted volume's own, the one a directory is on. */
+function withGrounds(consumer: Consumer, grounds: readonly Consumer[]): Consumer {
+  const needs = new Map<string, Name>();
+  const add = (name: Name, above: readonly Consumer[]) => {
+    const ground = groundOf(name, grounds);
+    if (ground !== undefined && !above.includes(ground)) {
+      for (const need of ground.needs) {
+        add(need, [...above, ground]);
+      }
+    }
+    if (namesDevice(name)) {
+      needs.set(toByteString(name), needs.get(toByteString(name)) ?? name);
+    }
+  };
+  for (const need of consumer.needs) {
+    add(need, [consumer]);
+  }
+  const isPossible = (name: Name) =>
+    isByContent(name) && grounds.some((each) => each.certainty === 'possible' && each.needs.some((need) => sameName(need, name)));
+  const certainty = consumer.certainty === 'possible' || [...needs.values()].every(isPossible) ? 'possible' : 'proven';
+  return { ...consumer, needs: [...needs.values()], certainty };
+}
+
+/** What makes a device, or mounts the directory that a file lies in. The root is there in any case. */
+function groundOf(name: Name, grounds: readonly Consumer[]): Consumer | undefined {
+  if (!isAbsolute(name)) {
+    return undefined;
+  }
+  if (namesDevice(name)) {
+    return grounds.find((each) => each.kind === 'crypt' && toByteString(name) === `/dev/mapper/${toByteString(each.name)}`);
+  }
+  const mounts = grounds.filter(({ kind, name: point }) => kind === 'mount' && !sameName(point, '/') && isBelow(name, point));
+  return mounts.toSorted((a, b) => toByteString(b.name).length - toByteString(a.name).length)[0];
+}
+
+/** A file that is not there hides what it stands on only where its file system is missing too. */
+function hidden({ kind, name }: Guest, chains: readonly Chain[], grounds: readonly Consumer[]): Unjudged[] {
+  return chains.flatMap(({ images, why, gone }) => {
+    const lowest = images[0]?.path;
+    const isDeleted = gone && lowest !== undefined && !namesDevice(lowest) && groundOf(lowest, grounds)?.isUp !== false;
+    return why === undefined || isDeleted ? [] : [{ subject: { kind, name }, why }];
+  });
+}

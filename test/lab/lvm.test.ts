@@ -1,0 +1,154 @@
+/** Volumes that did not come up at boot, and LVM in trouble. */
+import { expect, it, onTestFinished } from 'vitest';
+import { Doctor, found, type Report, unjudged } from './doctor.ts';
+import { Guest } from './guest.ts';
+import { findingOf, refusalOf } from './looks.ts';
+
+async function open(): Promise<{ guest: Guest; doctor: Doctor }> {
+  const guest = await Guest.open({ hostname: 'hv1' });
+  onTestFinished(() => guest.close());
+  return { guest, doctor: new Doctor(guest, 'root', 'lvm-inactive') };
+}
+
+async function expectWell(doctor: Doctor): Promise<void> {
+  const { code, report } = await doctor.check();
+  expect([found(report), unjudged(report), code]).toEqual([[], [], 0]);
+}
+
+it('autoactivation is off, for a volume and for a group: found after a reboot with its mount and why, and mounted after the next', async () => {
+  const { guest, doctor } = await open();
+  await guest.run(`set -e
+vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
+lvcreate -q -y -W n -L 310M -n data vg0; mkfs.xfs -q /dev/vg0/data
+lvcreate -q -y -W n -L 40M -n admin vg0; lvchange -q --setautoactivation n vg0/admin
+lvcreate -q -y --type raid1 -m1 -L 16M -n mirror vg0
+lvcreate -q -y -L 32M -T vg0/pool; lvcreate -q -y -V 16M -T vg0/pool -n thin; lvcreate -q -y -s vg0/thin -n later
+vgcreate -q vg1 ${guest.disk('disk3')}
+lvcreate -q -y -W n -L 40M -n home-1 vg1; mkfs.ext4 -q /dev/vg1/home-1
+echo '/dev/vg0/data /srv/data xfs nofail,x-systemd.device-timeout=60s 0 0' >> /etc/fstab
+echo '/dev/mapper/vg1-home--1 /srv/home ext4 nofail,x-systemd.device-timeout=60s 0 0' >> /etc/fstab
+mkdir /srv/data /srv/home; systemctl daemon-reload; mount /srv/data; mount /srv/home
+dd if=/dev/urandom of=/srv/data/file bs=1M count=8 status=none; echo kept > /srv/home/file; sync
+vgcreate -q vg2 ${guest.disk('disk4')}; lvcreate -q -y -W n -L 40M -n theirs vg2; vgchange -q -an vg2
+vgchange -q -y --systemid elsewhere vg2`);
+  const hash = (await guest.run('sha256sum /srv/data/file')).stdout;
+  await expectWell(doctor);
+
+  await guest.run(`lvchange -q --setautoactivation n vg0/data; vgchange -q --setautoactivation n vg1
+sed -i s/device-timeout=60s/device-timeout=5s/ /etc/fstab`);
+  expect(found((await doctor.check()).report)).toEqual(['group-not-at-boot vg1', 'volume-not-at-boot /dev/vg0/data']);
+  await guest.reboot();
+  await guest.run('sed -i s/device-timeout=5s/device-timeout=60s/ /etc/fstab; systemctl daemon-reload');
+
+  // Somebody else's command holds the lock: what LVM is asked does not wait for it.
+  await guest.run('flock -x /run/lock/lvm/V_vg0 sleep 40 > /dev/null 2>&1 < /dev/null &');
+  const held = await doctor.check();
+  expect(held.ms).toBeLessThan(40_000);
+  expect(findingOf(held.report, 'volume-inactive', '/dev/vg0/data').data.causes).toEqual(['autoactivation-volume', 'lock-held']);
+  expect(refusalOf(held.report, 'volume-inactive', '/dev/vg0/data')).toContain('flock (pid ');
+  await guest.run('pkill -x sleep; true');
+
+  const { code, report } = await doctor.check();
+  expect([found(report), unjudged(report), code]).toEqual([
+    ['group-not-at-boot vg1', 'volume-inactive /dev/vg0/data', 'volume-inactive /dev/vg1/home-1'],
+    [],
+    2,
+  ]);
+  expect(findingOf(report, 'volume-inactive', '/dev/vg0/data')).toMatchObject({
+    severity: 'critical',
+    confidence: 'certain',
+    data: { volume: 'vg0/data', causes: ['autoactivation-volume'], neededBy: [{ kind: 'mount', name: '/srv/data' }] },
+  });
+  expect(findingOf(report, 'volume-inactive', '/dev/vg1/home-1').data.causes).toEqual(['autoactivation-group']);
+
+  const fixed = await doctor.fix('--auto', 'disruptive');
+  expect([fixed.report.repairs.map(({ outcome, reason }: Report) => [outcome, reason]), fixed.code]).toEqual([
+    [
+      ['repaired', null],
+      ['repaired', null],
+      ['repaired', null],
+    ],
+    0,
+  ]);
+  expect((await guest.run('sha256sum /srv/data/file; cat /srv/home/file')).stdout).toBe(`${hash}kept\n`);
+  await expectWell(doctor);
+  await guest.reboot();
+  // The activation of another host's group fails.
+  expect((await guest.run('systemctl --failed --plain --no-legend')).stdout).not.toContain('.mount');
+  expect((await guest.run('sha256sum /srv/data/file; cat /srv/home/file')).stdout).toBe(`${hash}kept\n`);
+  await expectWell(doctor);
+});
+
+it('a disk that stays away, comes back, comes back old, and is there twice', async () => {
+  const { guest, doctor } = await open();
+  await guest.run(`set -e
+vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
+lvcreate -q -y -W n -L 310M -n data vg0 ${guest.disk('disk1')}; mkfs.xfs -q /dev/vg0/data
+lvcreate -q -y -W n -L 310M -n far vg0 ${guest.disk('disk2')}; mkfs.xfs -q /dev/vg0/far
+lvcreate -q -y --type raid1 -m1 -L 16M -n mirror vg0
+for name in data far; do
+  echo "/dev/vg0/$name /srv/$name xfs nofail,x-systemd.device-timeout=5s 0 0" >> /etc/fstab; mkdir /srv/$name
+done
+systemctl daemon-reload; mount /srv/data; mount /srv/far; echo kept > /srv/data/file; echo kept > /srv/far/file; sync`);
+  await guest.removeDisk('disk2');
+  await guest.reboot();
+
+  const { code, report } = await doctor.check();
+  expect([found(report), code]).toEqual([['group-partial vg0', 'volume-inactive /dev/vg0/data', 'volume-inactive /dev/vg0/far'], 2]);
+  expect(findingOf(report, 'volume-inactive', '/dev/vg0/data').data.causes).toEqual(['group-incomplete']);
+  expect(findingOf(report, 'volume-inactive', '/dev/vg0/far').data.causes).toEqual(['disk-missing']);
+  expect(refusalOf(report, 'volume-inactive', '/dev/vg0/far')).toMatch(/^bring its disk back/);
+  expect(refusalOf(report, 'group-partial', 'vg0')).toContain('vgreduce --removemissing --test -- vg0');
+
+  // What lies on the other disk alone is brought up without it.
+  const fixed = await doctor.fix('--auto', 'disruptive');
+  const outcomes = fixed.report.repairs.map(({ finding, outcome }: Report) => `${finding.subject.name} ${outcome}`);
+  expect([outcomes.toSorted(), fixed.code]).toEqual([['/dev/vg0/data repaired', '/dev/vg0/far refused', 'vg0 refused'], 1]);
+  expect((await guest.run('cat /srv/data/file')).stdout).toBe('kept\n');
+
+  // Written to meanwhile, the group does not take it back.
+  await guest.run('lvchange -q --addtag seen vg0/data');
+  await guest.addDisk('disk2');
+  await guest.run('udevadm settle');
+  const back = (await doctor.check()).report;
+  expect(found(back)).toEqual(expect.arrayContaining(['disk-returned vg0', 'volume-inactive /dev/vg0/far']));
+  expect(refusalOf(back, 'disk-returned', 'vg0')).toContain('vgck --updatemetadata -- vg0; vgextend --restoremissing -- vg0 /dev/sd');
+  await guest.run(
+    'vgck --updatemetadata vg0; vgextend -q --restoremissing vg0 $(pvs --noheadings -o name,missing -S pv_missing=missing | awk "{print \\$1}")',
+  );
+  await doctor.fix('--auto', 'disruptive');
+  expect((await guest.run('cat /srv/far/file')).stdout).toBe('kept\n');
+  await expectWell(doctor);
+
+  await guest.run(`umount /srv/far; mkdir /run/copy; mount -t tmpfs tmpfs /run/copy
+cp --sparse=always ${guest.disk('disk2')} /run/copy/disk; losetup -f /run/copy/disk; udevadm settle`);
+  const twice = (await doctor.check()).report;
+  expect(found(twice)).toContain('disk-duplicate vg0');
+  expect(findingOf(twice, 'disk-duplicate', 'vg0').severity).toBe('critical');
+});
+
+it('a pool without room, a snapshot without room, and a volume that somebody suspended', async () => {
+  const { guest, doctor } = await open();
+  await guest.run(`set -e
+vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
+lvcreate -q -y -L 64M -T vg0/pool; lvchange -q --errorwhenfull y vg0/pool; lvcreate -q -y -V 100M -T vg0/pool -n thin
+lvcreate -q -y -W n -L 310M -n held vg0; mkfs.xfs -q /dev/vg0/held; mkdir /srv/held; mount /dev/vg0/held /srv/held
+lvcreate -q -y -W n -L 40M -n origin vg0; lvcreate -q -y -s -L 8M -n before vg0/origin; sync`);
+  await expectWell(doctor);
+  await guest.run('dd if=/dev/urandom of=/dev/vg0/origin bs=1M count=20 conv=fsync status=none');
+  await guest.run('dd if=/dev/urandom of=/dev/vg0/thin bs=1M oflag=direct status=none', { ok: false });
+  await guest.suspend('vg0-held');
+
+  const { code, report } = await doctor.check();
+  expect([found(report), code]).toEqual([
+    ['snapshot-invalid /dev/vg0/before', 'thin-pool-data-full /dev/mapper/vg0-pool', 'volume-suspended /dev/mapper/vg0-held'],
+    2,
+  ]);
+  expect(refusalOf(report, 'snapshot-invalid', '/dev/vg0/before')).toContain('lvremove -- vg0/before');
+  expect(refusalOf(report, 'thin-pool-data-full', '/dev/mapper/vg0-pool')).toContain('lvextend -L +SIZE -- vg0/pool');
+
+  const fixed = await doctor.fix('--auto', 'disruptive');
+  expect(fixed.report.repairs.find(({ finding }: Report) => finding.code === 'volume-suspended').outcome).toBe('repaired');
+  await guest.run('touch /srv/held/file; lvremove -q -y vg0/before; lvextend -q -L +64M vg0/pool');
+  await expectWell(doctor);
+});
