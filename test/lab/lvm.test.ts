@@ -15,11 +15,20 @@ async function expectWell(doctor: Doctor): Promise<void> {
   expect([found(report), unjudged(report), code]).toEqual([[], [], 0]);
 }
 
-it('autoactivation is off, for a volume and for a group: found after a reboot with its mount and why, and mounted after the next', async () => {
+/** A guest of Cloudpods: its disk is an image on a volume, over the image on another one. */
+const SERVER = '6f2c1f4e-9c1d-4f0b-8b1e-3c8f0e7d5a11';
+const DISK = '0d9e2b7c-5a43-4c57-9a0e-7b1f6c2d8e90';
+const IMAGE = 'imagecache_a41c7f33-2b8e-4d7f-8a55-90c3d1e6f702';
+
+it('a host comes up without a disk, and with volumes that are not to come up by themselves: found with who needs them and why, brought up, and up after the next boot', async () => {
   const { guest, doctor } = await open();
   await guest.run(`set -e
 vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
-lvcreate -q -y -W n -L 310M -n data vg0; mkfs.xfs -q /dev/vg0/data
+lvcreate -q -y -W n -L 40M -n ${IMAGE} vg0; lvcreate -q -y -W n -L 40M -n ${DISK} vg0 ${guest.disk('disk2')}
+qemu-img create -q -f qcow2 /dev/vg0/${IMAGE} 30M; qemu-io -f qcow2 -c 'write -P 0x5a 0 20M' /dev/vg0/${IMAGE} > /dev/null
+qemu-img create -q -f qcow2 -b /dev/vg0/${IMAGE} -F qcow2 /dev/vg0/${DISK}
+qemu-io -f qcow2 -c 'write -P 0xa5 1M 3M' /dev/vg0/${DISK} > /dev/null
+lvcreate -q -y -W n -L 310M -n data vg0 ${guest.disk('disk1')}; mkfs.xfs -q /dev/vg0/data
 lvcreate -q -y -W n -L 40M -n admin vg0; lvchange -q --setautoactivation n vg0/admin
 lvcreate -q -y --type raid1 -m1 -L 16M -n mirror vg0
 lvcreate -q -y -L 32M -T vg0/pool; lvcreate -q -y -V 16M -T vg0/pool -n thin; lvcreate -q -y -s vg0/thin -n later
@@ -31,14 +40,26 @@ mkdir /srv/data /srv/home; systemctl daemon-reload; mount /srv/data; mount /srv/
 dd if=/dev/urandom of=/srv/data/file bs=1M count=8 status=none; echo kept > /srv/home/file; sync
 vgcreate -q vg2 ${guest.disk('disk4')}; lvcreate -q -y -W n -L 40M -n theirs vg2; vgchange -q -an vg2
 vgchange -q -y --systemid elsewhere vg2`);
-  const hash = (await guest.run('sha256sum /srv/data/file')).stdout;
+  const disk = { disk_id: DISK, path: `/dev/vg0/${DISK}`, storage_type: 'lvm', format: 'qcow2', index: 0 };
+  const server = { uuid: SERVER, name: 'vm1', is_slave: false, is_volatile_host: false, disks: [disk] };
+  await guest.write(`/opt/cloud/workspace/servers/${SERVER}/desc`, JSON.stringify(server));
+  const read = async () =>
+    (
+      await guest.run(
+        `qemu-img convert -O raw /dev/vg0/${DISK} /run/disk.raw && cat /run/disk.raw /srv/data/file /srv/home/file | sha256sum`,
+      )
+    ).stdout;
+  const before = await read();
   await expectWell(doctor);
 
-  await guest.run(`lvchange -q --setautoactivation n vg0/data; vgchange -q --setautoactivation n vg1
-sed -i s/device-timeout=60s/device-timeout=5s/ /etc/fstab`);
+  await guest.run(`lvchange -q --setautoactivation n vg0/data; lvchange -q --setautoactivation n vg0/${IMAGE}
+vgchange -q --setautoactivation n vg1; sed -i s/device-timeout=60s/device-timeout=5s/ /etc/fstab`);
   expect(found((await doctor.check()).report)).toEqual(['group-not-at-boot vg1', 'volume-not-at-boot /dev/vg0/data']);
+  await guest.removeDisk('disk2');
   await guest.reboot();
   await guest.run('sed -i s/device-timeout=5s/device-timeout=60s/ /etc/fstab; systemctl daemon-reload');
+  await guest.addDisk('disk2');
+  await guest.run(`timeout 30 sh -c 'until [ -e /dev/vg0/${DISK} ]; do sleep 0.2; done'; udevadm settle`);
 
   // Somebody else's command holds the lock: what LVM is asked does not wait for it.
   await guest.run('flock -x /run/lock/lvm/V_vg0 sleep 40 > /dev/null 2>&1 < /dev/null &');
@@ -50,7 +71,7 @@ sed -i s/device-timeout=60s/device-timeout=5s/ /etc/fstab`);
 
   const { code, report } = await doctor.check();
   expect([found(report), unjudged(report), code]).toEqual([
-    ['group-not-at-boot vg1', 'volume-inactive /dev/vg0/data', 'volume-inactive /dev/vg1/home-1'],
+    ['group-not-at-boot vg1', 'volume-inactive /dev/vg0/data', `volume-inactive /dev/vg0/${IMAGE}`, 'volume-inactive /dev/vg1/home-1'],
     [],
     2,
   ]);
@@ -58,6 +79,10 @@ sed -i s/device-timeout=60s/device-timeout=5s/ /etc/fstab`);
     severity: 'critical',
     confidence: 'certain',
     data: { volume: 'vg0/data', causes: ['autoactivation-volume'], neededBy: [{ kind: 'mount', name: '/srv/data' }] },
+  });
+  expect(findingOf(report, 'volume-inactive', `/dev/vg0/${IMAGE}`)).toMatchObject({
+    severity: 'warning',
+    data: { causes: ['autoactivation-volume'], neededBy: [{ kind: 'guest', name: 'vm1' }] },
   });
   expect(findingOf(report, 'volume-inactive', '/dev/vg1/home-1').data.causes).toEqual(['autoactivation-group']);
 
@@ -67,15 +92,16 @@ sed -i s/device-timeout=60s/device-timeout=5s/ /etc/fstab`);
       ['repaired', null],
       ['repaired', null],
       ['repaired', null],
+      ['repaired', null],
     ],
     0,
   ]);
-  expect((await guest.run('sha256sum /srv/data/file; cat /srv/home/file')).stdout).toBe(`${hash}kept\n`);
+  expect(await read()).toBe(before);
   await expectWell(doctor);
   await guest.reboot();
   // The activation of another host's group fails.
   expect((await guest.run('systemctl --failed --plain --no-legend')).stdout).not.toContain('.mount');
-  expect((await guest.run('sha256sum /srv/data/file; cat /srv/home/file')).stdout).toBe(`${hash}kept\n`);
+  expect(await read()).toBe(before);
   await expectWell(doctor);
 });
 
