@@ -48,7 +48,8 @@ describe.each(checks)('checks/$folder', ({ folder, meta, codes, cases }) => {
   });
 
   it('has a sick case for each code, and a healthy one that looks like it', () => {
-    const without = (has: (expected: Expected, code: string) => boolean) => codes.filter((code) => LATER[code] === undefined && !cases.some((each) => has(each, code)));
+    const without = (has: (expected: Expected, code: string) => boolean) =>
+      codes.filter((code) => LATER[code] === undefined && !cases.some((each) => has(each, code)));
     const sick = without(({ findings }, code) => findings.some((finding) => finding.code === code));
     const healthy = without(({ outcome, twinOf }, code) => outcome === 'healthy' && (twinOf ?? []).includes(code));
     expect({ 'codes without a sick case': sick, 'codes without a healthy case': healthy }).toEqual({
