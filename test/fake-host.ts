@@ -19,7 +19,7 @@ export const WHO = { uid: 0, user: 'root', sudoUser: null };
 /** One that nobody aborts. */
 export const NEVER = new AbortController().signal;
 
-const fakeValue = defineFact('fake-host.value', function* (name: string): Asking<string> {
+export const fakeValue = defineFact('fake-host.value', function* (name: string): Asking<string> {
   return outputOf(yield* read(`/proc/fake/${name}`));
 });
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { acted, BOOT, FakeHost, MACHINE, NEVER, setting } from '../../test/fake-host.ts';
+import { acted, BOOT, FakeHost, fakeValue, MACHINE, NEVER, setting } from '../../test/fake-host.ts';
 import { scratch } from '../../test/scratch.ts';
 import { StdoctorError } from '../errors.ts';
 import { Journal, readJournal } from '../journal/journal.ts';
@@ -60,6 +60,57 @@ describe('repairFindings', () => {
   it('tells what could not be told', async () => {
     const { ended } = await repaired(new FakeHost([cure], { sick: 'unknown' }));
     expect(ended).toMatchObject({ target: { identity: MACHINE }, repairs: [], unknown: ['fake: thing x: nobody knows'] });
+  });
+
+  describe('what a fault hides', () => {
+    /** y can be told only once x is well: what it stands on is down. */
+    function hiding(below: 'no' | 'yes' | 'unknown') {
+      const host = new FakeHost([cure], { below });
+      const how = { code: 'fake-sick', severity: 'critical', data: null, confidence: 'certain' } as const;
+      const fault = (name: string) => ({ ...how, subject: { kind: 'thing', name }, evidence: [] });
+      const untold = { subject: { kind: 'thing', name: 'y' }, why: 'x is not up' };
+      host.entry.load = async () => ({
+        ...host.check,
+        needs: { sick: () => fakeValue('sick'), below: () => fakeValue('below') },
+        detect: ({ sick, below: y }: { sick: string; below: string }) => ({
+          examined: 2,
+          findings: [...(sick === 'yes' ? ['x'] : []), ...(sick === 'no' && y === 'yes' ? ['y'] : [])].map(fault),
+          unjudged: sick === 'yes' || y === 'unknown' ? [untold] : [],
+        }),
+        plan: ({ subject }: { subject: { name: string } }) => ({ steps: [subject.name === 'x' ? cure : setting('below', 'yes', 'no')] }),
+      });
+      return host;
+    }
+
+    it('is looked at again once that is repaired, and repaired too, with consent of its own', async () => {
+      const asked: number[] = [];
+      const consent = async (offers: readonly Offer[]): Promise<Consent[]> => {
+        asked.push(offers.length);
+        return offers.map(() => YES);
+      };
+      const { ended } = await repaired(hiding('yes'), { consent });
+      expect(ended.repairs.map(({ finding, outcome }) => [finding.subject.name, outcome])).toEqual([
+        ['x', 'repaired'],
+        ['y', 'repaired'],
+      ]);
+      expect([asked, ended.unknown]).toEqual([[1, 1], []]);
+    });
+
+    it('is told in the end, or still not', async () => {
+      expect((await repaired(hiding('no'))).ended).toMatchObject({ repairs: [{ outcome: 'repaired' }], unknown: [] });
+      const { ended } = await repaired(hiding('unknown'));
+      expect(ended).toMatchObject({ repairs: [{ outcome: 'repaired' }], unknown: ['fake: thing y: x is not up'] });
+    });
+
+    it('stays untold where nothing was repaired, or only one finding was asked for', async () => {
+      const declines = async (offers: readonly Offer[]): Promise<Consent[]> =>
+        offers.map(() => ({ apply: false, outcome: 'declined', reason: 'declined' }));
+      expect((await repaired(hiding('yes'), { consent: declines })).ended.unknown).toEqual(['fake: thing y: x is not up']);
+      const host = hiding('yes');
+      const id = (await host.findings())[0]?.finding.id ?? '';
+      const { ended } = await repaired(host, { findings: [id] });
+      expect([ended.repairs.length, ended.unknown]).toEqual([1, ['fake: thing y: x is not up']]);
+    });
   });
 
   it('begins nothing on a subject whose repair was interrupted', async () => {

@@ -66,27 +66,56 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
   // Whether it can be written and understood is known before anything is asked.
   const journal = stateDir === undefined ? undefined : new Journal(stateDir);
   try {
-    const { target: result, round } = await options.show(`Asking ${target.name}`, (listen) =>
-      inspect(target, entries, { until: Date.now() + roundMs, listen, costly: options.costly }),
-    );
+    const { target: result, round } = await look(`Asking ${target.name}`, entries);
     const { bootId } = await round.gather(host());
     const wanted = (options.saved?.plans ?? result.findings).filter(
       ({ finding }) => options.findings.length === 0 || options.findings.includes(finding.id),
     );
     const missing = options.findings.filter((id) => !wanted.some(({ finding }) => finding.id === id));
-    const repairs = await Promise.all(wanted.map((finding) => judge(finding, result, bootId)));
-    await agree(repairs, result);
-    if (journal !== undefined) {
-      await options.minded((stop) => applyAgreed(repairs, journal, result, bootId, stop));
-    }
+    const repairs = await repairAll(wanted, result, bootId);
+    const unknown =
+      options.saved === undefined && options.findings.length === 0 ? await lookAgain(repairs, result, bootId) : notTold(result);
     return {
       target: { name: target.name, identity: result.identity },
-      unknown: notTold(result),
+      unknown,
       repairs: repairs.map(({ repair }) => repair),
       missing: result.reason === null ? missing : [],
     };
   } finally {
     journal?.close();
+  }
+
+  function look(title: string, whom: readonly CheckEntry[]) {
+    return options.show(title, (listen) => inspect(target, whom, { until: Date.now() + roundMs, listen, costly: options.costly }));
+  }
+
+  async function repairAll(wanted: readonly FindingResult[], result: TargetResult, boot: string | null): Promise<Candidate[]> {
+    const repairs = await Promise.all(wanted.map((finding) => judge(finding, result, boot)));
+    await agree(repairs, result);
+    if (journal !== undefined) {
+      await options.minded((stop) => applyAgreed(repairs, journal, result, boot, stop));
+    }
+    return repairs;
+  }
+
+  /**
+   * What could not be told may be told once something was repaired, as what lies below a volume that was down: it is looked
+   * at again, and repaired as well. Adds to `repairs`; returns what cannot be told in the end.
+   */
+  async function lookAgain(repairs: Candidate[], first: TargetResult, boot: string | null): Promise<string[]> {
+    let result = first;
+    let latest: readonly Candidate[] = repairs;
+    for (let rounds = 0; rounds < ROUNDS_AT_MOST && latest.some(isRepaired); rounds++) {
+      const untold = entries.filter(({ id }) => result.checks.some((check) => check.id === id && unknownOf(check).length > 0));
+      if (untold.length === 0) {
+        break;
+      }
+      result = (await look(`Asking ${target.name} again what could not be told`, untold)).target;
+      const news = result.findings.filter(({ finding }) => !repairs.some(({ repair }) => repair.finding.id === finding.id));
+      latest = await repairAll(news, result, boot);
+      repairs.push(...latest);
+    }
+    return notTold(result);
   }
 
   /** What can be said without anybody's consent. */
@@ -199,6 +228,13 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
       throw new StdoctorError('STD_INTERRUPTED', 'interrupted; the repair under way was ended');
     }
   }
+}
+
+/** Each tells what the one before hid: images stand on images. */
+const ROUNDS_AT_MOST = 8;
+
+function isRepaired({ repair: { outcome } }: Candidate): boolean {
+  return outcome === 'repaired' || outcome === 'healed';
 }
 
 const NO_REPAIR = { refused: 'there is no repair for it' };
