@@ -93,7 +93,7 @@ describe.concurrent('killed while it takes back', () => {
     const fault = faults[name] as Fault;
     const lines = ['taken-up', ...act(`undo ${taken.step}`), `proven undo ${taken.step}`, 'closed'];
 
-    for (const crash of crashesAt(lines)) {
+    for (const crash of crashesAt(lines).filter((each) => FULL || isDoubtful(each, fault))) {
       it(
         `${name}, ${crash.where} ${crash.line}: resume ends it`,
         withFault(fault, async (setting) => {
