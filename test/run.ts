@@ -21,11 +21,11 @@ const PACKAGES: Readonly<Record<string, string>> = {
   tmux: 'tmux',
   sudo: 'sudo',
   'openssh-server': '/usr/sbin/sshd',
+  'qemu-utils': 'qemu-img',
 };
 /** Those that the lab needs on top of them. */
 const LAB_PACKAGES: Readonly<Record<string, string>> = {
   'qemu-system-x86': 'qemu-system-x86_64',
-  'qemu-utils': 'qemu-img',
   mmdebstrap: 'mmdebstrap',
   'openssh-client': 'ssh-keygen',
 };
