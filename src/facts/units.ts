@@ -153,8 +153,13 @@ function propertiesOf(block: string): (name: string) => string {
   return (name) => values.get(name) ?? '';
 }
 
+/** It was not started since the boot: nobody stopped it, and it did not fail. Of a job that was given up nothing is left to see. */
+export function wasNeverStarted({ activeState, result, wasActive }: Pick<Unit, 'activeState' | 'result' | 'wasActive'>): boolean {
+  return activeState === 'inactive' && result === 'success' && wasActive === false;
+}
+
 /** `/mnt/a b-c` → `mnt-a\x20b\x2dc.mount`, as systemd-escape(1) does. */
-export function unitName(path: Name, suffix: Unit['kind']): string {
+export function unitName(path: Name, suffix: Unit['kind'] | 'device'): string {
   const inside = toByteString(path)
     .replace(/\/+/g, '/')
     .replace(/^\/|\/$/g, '');

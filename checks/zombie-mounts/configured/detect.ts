@@ -1,7 +1,7 @@
 import type { Evidence, Found, Severity, Subject } from '../../../src/check/types.ts';
 import { isPseudo } from '../../../src/facts/mount-kinds.ts';
 import { type Mount, topAt } from '../../../src/facts/mountinfo.ts';
-import type { Unit } from '../../../src/facts/units.ts';
+import { type Unit, wasNeverStarted } from '../../../src/facts/units.ts';
 import { fromByteString, type Name, sameName, showName, toByteString } from '../../../src/names.ts';
 import { lineOf, quote, type Sought } from '../data.ts';
 import type { ZombieFacts } from '../facts.ts';
@@ -104,7 +104,7 @@ function judgeMissing(missing: Missing, facts: ZombieFacts): ConfiguredFound | {
   if (other !== undefined) {
     return notMounted('moved', missing, facts, other);
   }
-  const isLate = !missing.byAutomount && unit?.activeState === 'inactive' && unit.result === 'success' && unit.wasActive === false;
+  const isLate = !missing.byAutomount && unit !== undefined && wasNeverStarted(unit);
   return notMounted(isLate && missing.device?.state === 'there' ? 'mount-missed-late-device' : 'configured-not-mounted', missing, facts);
 }
 
@@ -223,7 +223,7 @@ function judgeSwap({ line, unit, device }: UnusedSwap, facts: ZombieFacts): Conf
     return undefined;
   }
   const { source, target, fstype, options } = line;
-  const isLate = unit?.activeState === 'inactive' && unit.result === 'success' && unit.wasActive === false && device?.state === 'there';
+  const isLate = unit !== undefined && wasNeverStarted(unit) && device?.state === 'there';
   const isNeeded = (isLate || unit?.activeState === 'failed' || device?.state === 'missing') && !options.includes('nofail');
   return {
     code: unit?.activeState === 'failed' ? 'unit-failed' : isLate ? 'mount-missed-late-device' : 'configured-not-mounted',
