@@ -60,6 +60,7 @@ async function judged(): Promise<number> {
     places: new Map(),
     suspended: new Map(),
     locks: { held: new Map() },
+    order: undefined,
     config: { seen, autoActivationList: ['vg0'], volumeList: undefined, eventActivation: true, usesDevicesFile: false },
     boot: undefined,
     ownSystemId: undefined,

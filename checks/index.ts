@@ -42,6 +42,7 @@ export const checks: readonly CheckIndexEntry[] = [
       'volume-not-at-boot': '{subject}: is active, and the next boot will leave it off: {cause}; {consumer}',
       'group-not-at-boot': 'volume group {subject}: its autoactivation is off, and {consumer}: the next boot will leave it off',
       'volume-possibly-needed': '{subject}: nothing answers to {name}; it may be a volume that is not active: {list}',
+      'volume-activated-late': '{subject}: is active, and came up too late for {consumer}: {why}',
     },
     load: () => import('./lvm-inactive/index.ts').then(({ check }) => check),
   },

@@ -22,7 +22,12 @@ interface Recorded extends Omit<Expected, 'source'> {
 const critical = (code: string, subject: string, risk: 'disruptive' | 'data-loss' | 'refused') => [
   { code, subject, severity: 'critical' as const, risk },
 ];
-const warning = (code: string, subject: string, risk: 'safe' | 'refused') => ({ code, subject, severity: 'warning' as const, risk });
+const warning = (code: string, subject: string, risk: 'safe' | 'disruptive' | 'refused') => ({
+  code,
+  subject,
+  severity: 'warning' as const,
+  risk,
+});
 const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
 const sick = { outcome: 'findings' as const };
 
@@ -31,6 +36,26 @@ const HEALTHY_LVM = [
   ...['volume-inactive', 'volume-not-at-boot', 'group-not-at-boot', 'volume-possibly-needed', 'volume-suspended', 'group-partial'],
   ...['group-unknown', 'disk-hidden', 'snapshot-invalid', 'thin-pool-data-full', 'raid-degraded', 'raid-refresh-needed'],
 ];
+
+const LIBVIRTD = `[Unit]
+Description=Virtualization daemon
+[Service]
+ExecStart=/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
+`;
+const GUEST_ON_VOLUME = `<domain type='kvm'>
+  <name>vm1</name>
+  <uuid>0f4c1d52-7a0e-4c53-9a44-0d5c2b2f6a11</uuid>
+  <devices>
+    <disk type='block' device='disk'>
+      <driver name='qemu' type='raw'/>
+      <source dev='/dev/vg0/vm1'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+  </devices>
+</domain>
+`;
 
 /** In each group one fault follows the other in the same guest; what a fault took away stays away. */
 const GROUPS: Record<string, { check?: string; prepare(guest: Guest): Promise<unknown>; cases: Recorded[] }> = {
@@ -311,6 +336,39 @@ echo '/dev/vg9/db /srv/db ext4 nofail 0 0' >> /etc/fstab; systemctl daemon-reloa
           await guest.addDisk('disk2');
           await guest.run('udevadm settle');
         },
+      },
+    ],
+  },
+  'lvm-late': {
+    check: 'lvm-inactive',
+    prepare: async (guest) => {
+      await guest.write('/etc/systemd/system/libvirtd.service', LIBVIRTD);
+      await guest.write('/etc/libvirt/qemu/vm1.xml', GUEST_ON_VOLUME);
+      await guest.run(`set -e
+vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
+lvcreate -q -y -W n -L 310M -n data vg0; mkfs.xfs -q /dev/vg0/data; lvcreate -q -y -W n -L 40M -n vm1 vg0
+echo '/dev/vg0/data /srv/data xfs nofail,x-systemd.device-timeout=5s 0 0' >> /etc/fstab; mkdir /srv/data
+mkdir /etc/libvirt/qemu/autostart; ln -s /etc/libvirt/qemu/vm1.xml /etc/libvirt/qemu/autostart; systemctl enable -q libvirtd.service; sync`);
+      await guest.removeDisk('disk2');
+      await guest.reboot();
+      await guest.addDisk('disk2');
+      await guest.run("timeout 60 sh -c 'until [ -b /dev/vg0/data -a -b /dev/vg0/vm1 ]; do sleep 0.5; done'; udevadm settle");
+    },
+    cases: [
+      {
+        name: 'volume-activated-late',
+        ...sick,
+        findings: [
+          warning('volume-activated-late', '/dev/vg0/data', 'disruptive'),
+          warning('volume-activated-late', '/dev/vg0/vm1', 'refused'),
+        ],
+        how: 'a boot without one of the two disks of a group, which was connected afterwards: a nofail line of fstab with a volume of it, and a guest with autostart by the files of libvirt, whose daemon is a service of its name that sleeps',
+      },
+      {
+        name: 'healthy-stopped-by-hand',
+        ...healthy('volume-activated-late'),
+        how: 'the same host, the mount started and unmounted by hand, autostart of the guest turned off',
+        make: (guest) => guest.run('systemctl start srv-data.mount; umount /srv/data; rm /etc/libvirt/qemu/autostart/vm1.xml'),
       },
     ],
   },

@@ -8,11 +8,14 @@ import { bootActivation, lvmConfig, systemId } from '../../src/facts/lvm/config.
 import { type Lvm, lvmIfHere } from '../../src/facts/lvm/index.ts';
 import { layers, lockedLuks, sickArrays } from '../../src/facts/lvm/layers.ts';
 import { groupLocks } from '../../src/facts/lvm/locks.ts';
+import { mayHang } from '../../src/facts/mount-kinds.ts';
 import { mountTable } from '../../src/facts/mountinfo.ts';
 import { self } from '../../src/facts/process.ts';
 import { heldMappings } from '../../src/facts/suspended.ts';
-import { fromByteString } from '../../src/names.ts';
+import { fromByteString, isBelow, sameName, toByteString } from '../../src/names.ts';
 import { isMissedMount } from './data.ts';
+import { candidatesOf } from './late/candidates.ts';
+import { bootOrder, disksOf } from './late/facts.ts';
 import { type Needed, namedOtherwise, neededVolumes } from './needs.ts';
 
 const LIMIT = 2000;
@@ -69,13 +72,17 @@ const needed = defineFact('lvm-inactive.needed', function* (): Asking<Needed> {
   return neededVolumes(wanted, known, named, yield* layers());
 });
 
-/** What lies where a volume kept something from being mounted. By mount point, one character a byte. */
+/**
+ * What lies where a volume kept something from being mounted. By mount point, one character a byte. Not where an automount
+ * waits, which the look would wake, nor behind what may hang.
+ */
 const places = defineFact('lvm-inactive.places', function* (): Asking<ReadonlyMap<string, Looked>> {
-  const { volumes } = yield* lvm();
   const { byVolume } = yield* needed();
-  const down = volumes.filter(({ isActive }) => isActive === false).flatMap(({ uuid }) => byVolume.get(uuid) ?? []);
-  const points = down.filter(isMissedMount).map(({ name }) => name);
-  return points.length === 0 ? new Map() : yield* lookAt(points, LIMIT);
+  const missed = [...byVolume.values()].flat().filter(isMissedMount);
+  const closed = missed.length === 0 ? [] : (yield* mountTable()).mounts.filter(mayHang);
+  const points = new Map(missed.map(({ name }) => [toByteString(name), name]));
+  const free = [...points.values()].filter((name) => !closed.some(({ point }) => sameName(point, name) || isBelow(name, point)));
+  return free.length === 0 ? new Map() : yield* lookAt(free, LIMIT);
 });
 
 const suspended = defineFact('lvm-inactive.suspended', function* () {
@@ -90,6 +97,12 @@ const locks = defineFact('lvm-inactive.locks', function* () {
   const { byVolume } = yield* needed();
   const isDown = volumes.some(({ uuid, isActive }) => isActive === false && byVolume.has(uuid));
   return isDown ? yield* groupLocks() : { held: new Map() };
+});
+
+/** Asked only where somebody is down whose volumes are up. */
+const order = defineFact('lvm-inactive.boot-order', function* () {
+  const known = yield* lvm();
+  return yield* bootOrder(candidatesOf(known, yield* needed()), disksOf(known));
 });
 
 const config = defineFact('lvm-inactive.config', function* () {
@@ -107,6 +120,6 @@ const ownSystemId = defineFact('lvm-inactive.system-id', function* () {
   return groups.some((group) => group.systemId !== '') ? yield* systemId() : undefined;
 });
 
-export const needs = { lvm, layers, arrays, needed, places, suspended, locks, config, boot, ownSystemId, table: mountTable, self };
+export const needs = { lvm, layers, arrays, needed, places, suspended, locks, order, config, boot, ownSystemId, table: mountTable, self };
 
 export type LvmFacts = Facts<typeof needs>;

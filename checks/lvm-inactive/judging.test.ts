@@ -52,6 +52,7 @@ async function judge({ consumers = [], devices = [], facts: more, ...host }: Wor
     places: new Map(consumers.map(({ name }) => [String(name), { state: 'found', type: 'd', empty: true, seen }])),
     suspended: new Map(),
     locks: { held: new Map() },
+    order: undefined,
     config: CONFIG,
     boot: undefined,
     ownSystemId: undefined,

@@ -2,7 +2,7 @@ import type { Claim, Step } from '../../../src/check/types.ts';
 import type { Consumer } from '../../../src/facts/consumers/index.ts';
 import { ERRNO } from '../../../src/facts/errno.ts';
 import { describeLooked, emptyDirectory, pathIs } from '../../../src/facts/look.ts';
-import { claimPathOn } from '../../../src/facts/mountinfo.ts';
+import { claimPathOn, topAt } from '../../../src/facts/mountinfo.ts';
 import { unitIs } from '../../../src/facts/units.ts';
 import { showName, toByteString } from '../../../src/names.ts';
 import { mountWanted } from '../../../src/steps/mounting.ts';
@@ -13,6 +13,9 @@ export function missedMount(consumer: Consumer, guards: Claim[], { places: looke
   const { name, needs, unit } = consumer;
   const place = looked.get(toByteString(name));
   const source = needs.at(-1);
+  if (topAt(table, name)?.fstype === 'autofs') {
+    return 'its automount waits there: the next access mounts it';
+  }
   if (source === undefined || place === undefined) {
     return 'what lies at its place was not looked at';
   }

@@ -12,6 +12,8 @@ const DEFINED = '/etc/libvirt/qemu';
 const AUTOSTARTED = '/etc/libvirt/qemu/autostart';
 const POOLS = '/etc/libvirt/storage';
 const LIVE = '/run/libvirt/qemu';
+/** The daemon, of either kind, starts what is marked; the last one starts what ran when the host went down. */
+const STARTERS = ['libvirtd.service', 'virtqemud.service', 'libvirt-guests.service'];
 
 interface Read {
   /** One character a byte. */
@@ -92,6 +94,7 @@ function guestsOf(files: Files): { guests: (Guest & { pid: number | undefined })
         excerpt: [...shown, ...(atBoot ? ['autostart'] : [])].join('; '),
       },
       unit: null,
+      starters: STARTERS,
       nofail: false,
       pid: state?.domain.pid,
     };
