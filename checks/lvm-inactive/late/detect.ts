@@ -165,7 +165,7 @@ function judgeGuest({ consumer, volumes }: Candidate, { times, journal }: BootOr
     volumes,
     late: late.map(({ volume }) => volume),
     starter: unit,
-    why: `${seconds(last.at.us - began.us)} after ${unit} began to start`,
+    why: `${seconds(last.at.us - began.us)} after ${unit} was started`,
     severity: 'warning',
     confidence: by === undefined ? 'medium' : 'high',
     evidence: [...new Set([began.evidence, last.at.evidence, ...(by === undefined ? [] : [by.evidence])])],

@@ -240,7 +240,7 @@ describe('a guest whose volume came after its starter', () => {
       {
         severity: 'warning',
         confidence: 'high',
-        data: { consumer: 'the guest vm1', why: '12.1 s after libvirtd.service began to start' },
+        data: { consumer: 'the guest vm1', why: '12.1 s after libvirtd.service was started' },
         refused: expect.stringContaining('virsh start vm1'),
       },
     ]);
@@ -252,7 +252,7 @@ describe('a guest whose volume came after its starter', () => {
       'vg0/vm1, lv_attr -wi-a-----, active',
     ]);
     expect(found[0]).toMatchObject({
-      refused: expect.stringContaining(`systemctl edit libvirtd.service: [Unit] / Wants=${DEVICE} / After=${DEVICE}`),
+      refused: expect.stringContaining(`systemctl edit libvirtd.service with the lines [Unit] / Wants=${DEVICE} / After=${DEVICE}`),
     });
   });
 
@@ -262,7 +262,7 @@ describe('a guest whose volume came after its starter', () => {
       entered: { ...ENTERED, 'libvirtd.service': 900e6, 'libvirt-guests.service': 0 },
       journal: [ACTIVATED, LIBVIRTD],
     });
-    expect(found).toMatchObject([{ data: { why: '12.1 s after libvirtd.service began to start' } }]);
+    expect(found).toMatchObject([{ data: { why: '12.1 s after libvirtd.service was started' } }]);
   });
 
   it('is of medium confidence where only systemd tells of the volume', async () => {

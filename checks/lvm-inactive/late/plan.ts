@@ -42,5 +42,5 @@ function startCommand(name: Name): string {
 function nextBoot(guests: readonly Late[]): string {
   const [unit] = guests.map(({ starter }) => starter);
   const devices = [...new Set(guests.flatMap(({ late }) => late.map(deviceUnit)))].join(' ');
-  return `At the next boot ${unit} waits for them (90 s, as for any device) with these lines in ${shellLine(['systemctl', 'edit', unit as string])}: [Unit] / Wants=${devices} / After=${devices}`;
+  return `For the next boot, ${shellLine(['systemctl', 'edit', unit as string])} with the lines [Unit] / Wants=${devices} / After=${devices}: it waits for them then, 90 s at most`;
 }
