@@ -11,6 +11,8 @@ export interface Needed {
   byVolume: ReadonlyMap<string, Consumer[]>;
   /** Those volumes, by UUID: what others stand on comes first. */
   volumes: ReadonlyMap<string, Volume>;
+  /** Who needs which, base first. */
+  byConsumer: ReadonlyMap<Consumer, readonly Volume[]>;
   /** Names that nothing answers to, and that any inactive volume may answer to once it is active. */
   unresolved: { consumer: Consumer; name: string }[];
   /** Group that LVM does not know → who needs a volume of it, and which. */
@@ -68,7 +70,20 @@ export function neededVolumes(
       }
     }
   }
-  return { byVolume, volumes, unresolved, unknownGroups, unjudged };
+  return { byVolume, volumes, byConsumer: volumesOfEach(byVolume, volumes), unresolved, unknownGroups, unjudged };
+}
+
+/** In the order of all volumes, which is that of repairs. */
+function volumesOfEach(byVolume: ReadonlyMap<string, readonly Consumer[]>, volumes: ReadonlyMap<string, Volume>): Map<Consumer, Volume[]> {
+  const byConsumer = new Map<Consumer, Volume[]>();
+  for (const [uuid, volume] of volumes) {
+    for (const consumer of byVolume.get(uuid) ?? []) {
+      const own = byConsumer.get(consumer) ?? [];
+      own.push(volume);
+      byConsumer.set(consumer, own);
+    }
+  }
+  return byConsumer;
 }
 
 /** Path, and name in /dev/mapper, of each volume. */

@@ -147,15 +147,26 @@ function directoriesAbove(path: string): string[] {
 
 /** The mount that a path lies on, textually: the visible one with the longest mount point. */
 export function mountOf(table: Pick<MountTable, 'mounts' | 'visible'>, path: Name): Mount | undefined {
-  const places = new Set([toByteString(path), ...directoriesAbove(toByteString(path))]);
-  let best: Mount | undefined;
-  for (const mount of table.mounts) {
-    const point = toByteString(mount.point);
-    if (table.visible.has(mount.id) && places.has(point) && (best === undefined || point.length > toByteString(best.point).length)) {
-      best = mount;
+  for (const place of [toByteString(path), ...directoriesAbove(toByteString(path))]) {
+    const found = mountsAt(table, place).find(({ id }) => table.visible.has(id));
+    if (found !== undefined) {
+      return found;
     }
   }
-  return best;
+  return undefined;
+}
+
+const byPoint = new WeakMap<readonly Mount[], ReadonlyMap<string, readonly Mount[]>>();
+const NONE: readonly Mount[] = [];
+
+/** Those whose mount point is this path, one character a byte. Of thousands of mounts, thousands of paths are asked. */
+function mountsAt({ mounts }: Pick<MountTable, 'mounts'>, path: string): readonly Mount[] {
+  let index = byPoint.get(mounts);
+  if (index === undefined) {
+    index = Map.groupBy(mounts, ({ point }) => toByteString(point));
+    byPoint.set(mounts, index);
+  }
+  return index.get(path) ?? NONE;
 }
 
 /** The options of a mount as a list, commas inside a value respected: `lowerdir=/a\,b` is one. */
@@ -170,8 +181,8 @@ export function optionValue(options: string, name: string): string | undefined {
 }
 
 /** The visible mount whose mount point is this path. */
-export function topAt({ mounts, visible }: Pick<MountTable, 'mounts' | 'visible'>, point: Name): Mount | undefined {
-  return mounts.find((mount) => visible.has(mount.id) && sameName(mount.point, point));
+export function topAt(table: Pick<MountTable, 'mounts' | 'visible'>, point: Name): Mount | undefined {
+  return mountsAt(table, toByteString(point)).find(({ id }) => table.visible.has(id));
 }
 
 /** `mount 38 (fuse.sshfs, host:/x, device 0:42)` */
@@ -261,7 +272,7 @@ const pathOn = defineCondition('path-on', function* (args: { path: Name; on: Gro
   const table = yield* mountTable();
   const found = mountOf(table, args.path);
   const path = showName(args.path);
-  const layers = table.mounts.filter(({ point }) => sameName(point, args.path)).length;
+  const layers = mountsAt(table, toByteString(args.path)).length;
   const now = found === undefined ? null : groundOf(found);
   if (layers === args.layers && isDeepStrictEqual(now, args.on)) {
     return { holds: true };
@@ -279,7 +290,7 @@ const pathOn = defineCondition('path-on', function* (args: { path: Name; on: Gro
 /** The path leads where it leads now; `without`: where it will once this mount at it is gone. */
 export function claimPathOn(table: Pick<MountTable, 'mounts' | 'visible'>, path: Name, without?: Mount): Claim {
   const on = without === undefined ? mountOf(table, path) : table.mounts.find(({ id }) => id === without.parent);
-  const layers = table.mounts.filter((mount) => mount !== without && sameName(mount.point, path)).length;
+  const layers = mountsAt(table, toByteString(path)).filter((mount) => mount !== without).length;
   return pathOn({ path, on: on === undefined ? null : groundOf(on), layers });
 }
 

@@ -13,11 +13,10 @@ export function missedMount(consumer: Consumer, guards: Claim[], { places: looke
   const { name, needs, unit } = consumer;
   const place = looked.get(toByteString(name));
   const source = needs.at(-1);
-  if (topAt(table, name)?.fstype === 'autofs') {
-    return 'its automount waits there: the next access mounts it';
-  }
   if (source === undefined || place === undefined) {
-    return 'what lies at its place was not looked at';
+    return topAt(table, name)?.fstype === 'autofs'
+      ? 'its automount waits there: the next access mounts it'
+      : 'what lies at its place was not looked at';
   }
   const isAbsent = place.state === 'errno' && place.errno === ERRNO.ENOENT && unit !== null;
   if (!isAbsent && !(place.state === 'found' && place.type === 'd')) {

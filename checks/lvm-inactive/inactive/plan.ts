@@ -21,9 +21,9 @@ import { missedMount } from './places.ts';
 
 export function planInactive(finding: Finding<InactiveFound>, facts: LvmFacts): Plan {
   const { data, code } = finding;
-  const volume = facts.lvm.volumes.find(({ uuid }) => uuid === data.uuid);
+  const volume = facts.needed.volumes.get(data.uuid);
   if (volume === undefined) {
-    return { refused: 'LVM knows the volume no longer' };
+    return { refused: 'nobody needs the volume any more' };
   }
   return refuseWithoutRights(facts) ?? (code === 'volume-inactive' ? planActivation(volume, data, facts) : planBoot(volume, data, facts));
 }
@@ -96,8 +96,8 @@ function refuseDown({ fullName, group }: Volume, { causes }: InactiveData): stri
 }
 
 /** In the order in which they are repaired: the last of them brings the mount. */
-function volumesOf(consumer: Consumer, { needed }: LvmFacts): Volume[] {
-  return [...needed.volumes.values()].filter(({ uuid }) => needed.byVolume.get(uuid)?.includes(consumer));
+function volumesOf(consumer: Consumer, { needed }: LvmFacts): readonly Volume[] {
+  return needed.byConsumer.get(consumer) ?? [];
 }
 
 function activeClaims(consumer: Consumer, facts: LvmFacts): Claim[] {

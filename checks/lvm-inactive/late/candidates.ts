@@ -8,19 +8,13 @@ import type { Needed } from '../needs.ts';
 export interface Candidate {
   consumer: Consumer;
   /** All that he needs, base first. */
-  volumes: Volume[];
+  volumes: readonly Volume[];
 }
 
 export function candidatesOf(lvm: Lvm, needed: Needed): Candidate[] {
-  const byConsumer = new Map<Consumer, Volume[]>();
-  for (const [uuid, consumers] of needed.byVolume) {
-    const volume = needed.volumes.get(uuid);
-    for (const consumer of volume === undefined ? [] : consumers.filter(isMissed)) {
-      byConsumer.set(consumer, [...(byConsumer.get(consumer) ?? []), volume as Volume]);
-    }
-  }
+  const missed = [...needed.byConsumer].filter(([consumer]) => isMissed(consumer));
   const groups = ourGroups(lvm);
-  return [...byConsumer]
+  return missed
     .filter(([, volumes]) => volumes.every(({ isActive, isSuspended, group }) => isActive === true && !isSuspended && groups.has(group)))
     .filter(([consumer]) => !lacksMore(consumer, needed))
     .map(([consumer, volumes]) => ({ consumer, volumes }));

@@ -22,7 +22,7 @@ export type LateFound = Found<'volume-activated-late', LateData>;
 export interface Late {
   consumer: Consumer;
   /** All that he needs. */
-  volumes: Volume[];
+  volumes: readonly Volume[];
   /** Those that came too late, the last one last. */
   late: Volume[];
   /** What was started before, and did not wait. */

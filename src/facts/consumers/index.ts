@@ -27,7 +27,7 @@ export const consumers = defineFact('consumers', function* (): Asking<{ consumer
   const alone = running.guests.filter((_, index) => !described.has(running.pids[index] as number));
   const guests = [...libvirt.guests, ...cloudpods.guests, ...alone];
   const levels = yield* walkDown(guests.flatMap(({ disks }) => disks));
-  const grounds = [...mounts.consumers, ...crypts.consumers];
+  const grounds = toGrounds([...mounts.consumers, ...crypts.consumers]);
   const chains = guests.map((guest) => ({ guest, chains: guest.disks.map((disk) => chainOf(disk, levels)) }));
   const unjudged = [mounts, crypts, exports, libvirt, cloudpods, running].flatMap((part) => part.unjudged);
   return {
@@ -57,8 +57,29 @@ function consumerOf({ disks: _, evidence, ...guest }: Guest, chains: readonly Ch
   };
 }
 
+/** What others stand on. */
+interface Grounds {
+  /** By the device that it makes. */
+  crypts: ReadonlyMap<string, Consumer>;
+  /** Longest mount point first; the root is there in any case. */
+  mounts: readonly Consumer[];
+  /** Names of which it is not known what answers to them. */
+  possible: ReadonlySet<string>;
+}
+
+function toGrounds(consumers: readonly Consumer[]): Grounds {
+  const mounts = consumers.filter(({ kind, name }) => kind === 'mount' && !sameName(name, '/'));
+  const crypts = consumers.filter(({ kind }) => kind === 'crypt');
+  return {
+    // Of two with one name, the first.
+    crypts: new Map(crypts.toReversed().map((crypt) => [`/dev/mapper/${toByteString(crypt.name)}`, crypt])),
+    mounts: mounts.toSorted((a, b) => toByteString(b.name).length - toByteString(a.name).length),
+    possible: new Set(consumers.flatMap(({ certainty, needs }) => (certainty === 'possible' ? needs.map(toByteString) : []))),
+  };
+}
+
 /** Only devices are left, each after what it or its file lies on: an encrypted volume's own, the one a directory is on. */
-function withGrounds(consumer: Consumer, grounds: readonly Consumer[]): Consumer {
+function withGrounds(consumer: Consumer, grounds: Grounds): Consumer {
   const needs = new Map<string, Name>();
   const add = (name: Name, above: readonly Consumer[]) => {
     const ground = groundOf(name, grounds);
@@ -74,26 +95,21 @@ function withGrounds(consumer: Consumer, grounds: readonly Consumer[]): Consumer
   for (const need of consumer.needs) {
     add(need, [consumer]);
   }
-  const isPossible = (name: Name) =>
-    isByContent(name) && grounds.some((each) => each.certainty === 'possible' && each.needs.some((need) => sameName(need, name)));
+  const isPossible = (name: Name) => isByContent(name) && grounds.possible.has(toByteString(name));
   const certainty = consumer.certainty === 'possible' || [...needs.values()].every(isPossible) ? 'possible' : 'proven';
   return { ...consumer, needs: [...needs.values()], certainty };
 }
 
-/** What makes a device, or mounts the directory that a file lies in. The root is there in any case. */
-function groundOf(name: Name, grounds: readonly Consumer[]): Consumer | undefined {
+/** What makes a device, or mounts the directory that a file lies in. */
+function groundOf(name: Name, { crypts, mounts }: Grounds): Consumer | undefined {
   if (!isAbsolute(name)) {
     return undefined;
   }
-  if (namesDevice(name)) {
-    return grounds.find((each) => each.kind === 'crypt' && toByteString(name) === `/dev/mapper/${toByteString(each.name)}`);
-  }
-  const mounts = grounds.filter(({ kind, name: point }) => kind === 'mount' && !sameName(point, '/') && isBelow(name, point));
-  return mounts.toSorted((a, b) => toByteString(b.name).length - toByteString(a.name).length)[0];
+  return namesDevice(name) ? crypts.get(toByteString(name)) : mounts.find(({ name: point }) => isBelow(name, point));
 }
 
 /** A file that is not there hides what it stands on only where its file system is missing too. */
-function hidden({ kind, name }: Guest, chains: readonly Chain[], grounds: readonly Consumer[]): Unjudged[] {
+function hidden({ kind, name }: Guest, chains: readonly Chain[], grounds: Grounds): Unjudged[] {
   return chains.flatMap(({ images, why, gone }) => {
     const lowest = images[0]?.path;
     const isDeleted = gone && lowest !== undefined && !namesDevice(lowest) && groundOf(lowest, grounds)?.isUp !== false;

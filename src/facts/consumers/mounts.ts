@@ -70,21 +70,33 @@ export const mountConsumers = defineFact('consumers.mounts', function* (): Askin
 
 function wantedByFstab(lines: readonly FstabLine[], seen: Seen, known: Units): Wanted[] {
   const all = known.state === 'known' ? known.units : [];
+  const mounts = firstBy(all, (unit) => (unit.kind === 'mount' ? unit.where : undefined));
+  const swapping = firstBy(all, (unit) => (unit.kind === 'swap' ? unit.what : undefined));
   return lines.flatMap((line): Wanted[] => {
     const isSwap = line.fstype === 'swap' && !line.options.includes('noauto');
     if (!isSwap && !isMountedBySystem(line)) {
       return [];
     }
     const { source, target, options } = line;
-    const unit = all.find(({ kind, where, what }) =>
-      isSwap
-        ? kind === 'swap' && [source, pathOf(source)].some((name) => sameName(what, name))
-        : kind === 'mount' && where !== undefined && sameName(where, target),
-    );
+    const unit = isSwap
+      ? (swapping.get(toByteString(source)) ?? swapping.get(toByteString(pathOf(source))))
+      : mounts.get(toByteString(target));
     const evidence = { ...seen, excerpt: `line ${line.number}: ${showName(fromByteString(line.text))}` };
     const nofail = options.includes('nofail');
     return [{ kind: isSwap ? 'swap' : 'mount', name: isSwap ? source : target, source, unit, nofail, evidence }];
   });
+}
+
+function firstBy(units: readonly Unit[], nameOf: (unit: Unit) => Name | undefined): ReadonlyMap<string, Unit> {
+  const first = new Map<string, Unit>();
+  for (const unit of units) {
+    const name = nameOf(unit);
+    const key = name === undefined ? undefined : toByteString(name);
+    if (key !== undefined && !first.has(key)) {
+      first.set(key, unit);
+    }
+  }
+  return first;
 }
 
 /** `UUID=a` → `/dev/disk/by-uuid/a`, as systemd names it. */
