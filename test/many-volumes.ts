@@ -11,7 +11,7 @@ import { reportText } from './fake-lvm.ts';
 import { said, wordsOf } from './fake-target.ts';
 
 const CASES = join(ROOT, 'checks/lvm-inactive/cases');
-/** Of each twenty volumes: one is down and needed, one down, nine mounted, nine up and needed by nobody. */
+/** Of each so many volumes one is down and needed, and one down that nobody needs. */
 const EACH = 20;
 
 interface Many {
@@ -24,8 +24,11 @@ interface Many {
 
 type Row = Record<string, string>;
 
-/** As `stdoctor record` would keep it. `total`: rows that lvs has for volumes, those of the recorded host among them. */
-export async function manyVolumes(total: number, entry: CheckEntry): Promise<Many> {
+/**
+ * As `stdoctor record` would keep it. `total`: rows that lvs has for volumes, those of the recorded host among them;
+ * `mounted`: every other volume that is up is mounted.
+ */
+export async function manyVolumes(total: number, entry: CheckEntry, { mounted: areMounted }: { mounted: boolean }): Promise<Many> {
   const healthy = await loadRecording(join(CASES, 'healthy-lvm'));
   // What is asked only where something is down.
   const sick = await loadRecording(join(CASES, 'volume-inactive'));
@@ -38,7 +41,7 @@ export async function manyVolumes(total: number, entry: CheckEntry): Promise<Man
   const copies = Array.from({ length: total - rows.length }, (_, index) => {
     const name = `v${index}`;
     const isDown = index % EACH < 2;
-    const isNeeded = index % EACH === 0 || (index % 2 === 1 && !isDown);
+    const isNeeded = index % EACH === 0 || (areMounted && index % 2 === 1 && !isDown);
     return { name, isDown, isNeeded, minor: 1000 + index };
   });
   const needed = copies.filter(({ isNeeded }) => isNeeded);
@@ -69,14 +72,21 @@ export async function manyVolumes(total: number, entry: CheckEntry): Promise<Man
     .trimEnd()
     .split('\n\n')
     .find((each) => each.includes('Id=srv-data.mount')) as string;
+  const listed = textOf((words) => words.startsWith('lsblk '));
+  const disk = listed.split('\n').find((each) => each.includes('NAME="vg0-data"')) as string;
   const as = (text: string, name: string) => text.replaceAll('data', name);
   const off = (text: string) =>
     text
       .replace('=active', '=inactive')
       .replace('=mounted', '=dead')
       .replace(/(ActiveEnter\w+)=\d+/, '$1=0');
+  const up = copies.filter(({ isDown }) => !isDown);
   const texts: [matches: (words: string) => boolean, text: string][] = [
     [(words) => words.startsWith('lvs '), lvs],
+    [
+      (words) => words.startsWith('lsblk '),
+      `${listed}${up.map(({ name, minor }) => `${as(disk, name).replace('dm-0', `dm-${minor}`).replace('253:0', `253:${minor}`)}\n`).join('')}`,
+    ],
     [(words) => words.includes(' /etc/fstab '), fstab.replace(/\0$/, `${needed.map(({ name }) => `${as(line, name)}\n`).join('')}\0`)],
     [
       (words) => words === '/proc/self/mountinfo',

@@ -3,7 +3,7 @@ import type { Subject } from '../../src/check/types.ts';
 import type { Consumer } from '../../src/facts/consumers/index.ts';
 import type { NamedDevice } from '../../src/facts/device-names.ts';
 import type { Lvm, Volume } from '../../src/facts/lvm/index.ts';
-import type { Layers } from '../../src/facts/lvm/layers.ts';
+import type { Labelled, Layers } from '../../src/facts/lvm/layers.ts';
 import { fromByteString, showName, toByteString } from '../../src/names.ts';
 
 export interface Needed {
@@ -26,8 +26,9 @@ interface Known {
 
 /** Of all names that consumers need, those that are not a volume's own. One character a byte. */
 export function namedOtherwise(consumers: readonly Consumer[], known: Known): string[] {
-  const own = ownNames(known);
-  return [...new Set(consumers.flatMap(({ needs }) => needs.map(toByteString)).filter((name) => !own.has(asMapper(name))))];
+  const names = namesOf(consumers);
+  const own = ownNames(known, names);
+  return names.filter((name) => !own.has(asMapper(name)));
 }
 
 export function neededVolumes(
@@ -36,8 +37,8 @@ export function neededVolumes(
   named: ReadonlyMap<string, NamedDevice>,
   below: Layers,
 ): Needed {
-  const own = ownNames(known);
-  const byDevice = named.size === 0 ? new Map<string, Volume>() : new Map(known.volumes.map((volume) => [volume.device ?? '', volume]));
+  const own = ownNames(known, namesOf(wanted.consumers));
+  const under = lookBelow(known, below);
   const groups = new Set(known.groups.map(({ name }) => name));
   const byVolume = new Map<string, Consumer[]>();
   const volumes = new Map<string, Volume>();
@@ -48,7 +49,7 @@ export function neededVolumes(
     for (const name of consumer.needs.map(toByteString)) {
       const device = named.get(name);
       const itself = own.get(asMapper(name));
-      const found = itself !== undefined ? [itself] : device?.state === 'there' ? volumesBelow(device.device, byDevice, below) : [];
+      const found = itself !== undefined ? [itself] : device?.state === 'there' ? under(device.device) : [];
       for (const volume of found) {
         const others = byVolume.get(volume.uuid) ?? [];
         byVolume.set(volume.uuid, others.includes(consumer) ? others : [...others, consumer]);
@@ -86,16 +87,23 @@ function volumesOfEach(byVolume: ReadonlyMap<string, readonly Consumer[]>, volum
   return byConsumer;
 }
 
-/** Path, and name in /dev/mapper, of each volume. */
-function ownNames({ volumes }: Known): ReadonlyMap<string, Volume> {
-  const names = new Map<string, Volume>();
+/** All that somebody needs, one character a byte, each once. */
+function namesOf(consumers: readonly Consumer[]): string[] {
+  return [...new Set(consumers.flatMap(({ needs }) => needs.map(toByteString)))];
+}
+
+/** By path, and by name in /dev/mapper: only of what is needed, for there may be thousands. */
+function ownNames({ volumes }: Known, names: readonly string[]): ReadonlyMap<string, Volume> {
+  const wanted = new Set(names.map(asMapper));
+  const own = new Map<string, Volume>();
   for (const volume of volumes) {
-    if (volume.path !== '') {
-      names.set(volume.path, volume);
+    for (const name of [volume.path, volume.mapper]) {
+      if (name !== '' && wanted.has(name)) {
+        own.set(name, volume);
+      }
     }
-    names.set(volume.mapper, volume);
   }
-  return names;
+  return own;
 }
 
 /** `/dev/disk/by-id/dm-name-vg0-data` → `/dev/mapper/vg0-data` */
@@ -103,26 +111,46 @@ function asMapper(name: string): string {
   return name.replace(/^\/dev\/disk\/by-id\/dm-name-/, '/dev/mapper/');
 }
 
-/** The device itself, or what it is made from: a partition or LUKS on a volume. */
-function volumesBelow(device: string, byDevice: ReadonlyMap<string, Volume>, { devices }: Layers): Volume[] {
-  const itself = byDevice.get(device);
-  if (itself !== undefined) {
-    return [itself];
-  }
-  const names = devices.filter((each) => each.device === device).map(({ node }) => node.slice('/dev/'.length));
-  const found = new Set<Volume>();
-  const passed = new Set(names);
-  for (const name of passed) {
-    for (const lower of devices.filter(({ above }) => above.includes(name))) {
-      const volume = byDevice.get(lower.device);
-      if (volume !== undefined && !volume.role.includes('private')) {
-        found.add(volume);
-      } else {
-        passed.add(lower.node.slice('/dev/'.length));
+/** Finds the volume that a device is, or those that it is made from: a partition or LUKS on a volume. */
+function lookBelow({ volumes }: Known, { devices }: Layers): (device: string) => Volume[] {
+  let byDevice: ReadonlyMap<string, Volume> | undefined;
+  let lowerOf: ReadonlyMap<string, Labelled[]> | undefined;
+  return (device) => {
+    byDevice ??= new Map(volumes.map((volume) => [volume.device ?? '', volume]));
+    const itself = byDevice.get(device);
+    if (itself !== undefined) {
+      return [itself];
+    }
+    lowerOf ??= lowerDevices(devices);
+    const found = new Set<Volume>();
+    const passed = new Set(devices.filter((each) => each.device === device).map(nameOf));
+    for (const name of passed) {
+      for (const lower of lowerOf.get(name) ?? []) {
+        const volume = byDevice.get(lower.device);
+        if (volume !== undefined && !volume.role.includes('private')) {
+          found.add(volume);
+        } else {
+          passed.add(nameOf(lower));
+        }
       }
     }
+    return [...found];
+  };
+}
+
+/** By the name of what is made from them. */
+function lowerDevices(devices: readonly Labelled[]): ReadonlyMap<string, Labelled[]> {
+  const lower = new Map<string, Labelled[]>();
+  for (const device of devices) {
+    for (const name of device.above) {
+      lower.set(name, [...(lower.get(name) ?? []), device]);
+    }
   }
-  return [...found];
+  return lower;
+}
+
+function nameOf({ node }: Labelled): string {
+  return node.slice('/dev/'.length);
 }
 
 function isTag(name: string): boolean {
