@@ -44,9 +44,13 @@ export const layers = defineFact('lvm-layers', function* (): Asking<Layers> {
 function parseDevices(text: string): Labelled[] | undefined {
   const devices = new Map<string, Labelled>();
   const pairs: [lower: string, upper: string][] = [];
-  for (const line of text.split(/(?<=\n)/)) {
-    const [, name, parent, device, type, signature, uuid] = LINE.exec(line.replace(/\n$/, '')) ?? [];
-    if (name === undefined || device === undefined || !line.endsWith('\n')) {
+  const lines = text.split('\n');
+  if (lines.pop() !== '') {
+    return undefined;
+  }
+  for (const line of lines) {
+    const [, name, parent, device, type, signature, uuid] = LINE.exec(line) ?? [];
+    if (name === undefined || device === undefined) {
       return undefined;
     }
     const node = `/dev/${name.replaceAll('!', '/')}`;
