@@ -39,8 +39,20 @@ describe('parseDescription', () => {
       uuid: ONE,
       name: 'wéb',
       isElsewhere: false,
+      isDaemon: false,
       disks: [{ images: [{ path: '/dev/vg0/d0ae3f48-5b4b-4d29-8b0b-1c5c4f6c2f11', format: 'qcow2' }], closed: false }],
+      onDemand: [],
     });
+  });
+
+  it('sets apart what the agent activates itself, and tells who is started with the host', () => {
+    const disks = ['lvm', 'slvm', 'clvm'].map((storage_type) => ({ path: `/dev/${storage_type}/a`, format: 'qcow2', storage_type }));
+    const { disks: own, onDemand, isDaemon } = parseDescription(description(ONE, { disks, is_daemon: true }));
+    expect([own, onDemand].map((each) => each.map(({ images }) => images[0]?.path))).toEqual([
+      ['/dev/lvm/a'],
+      ['/dev/slvm/a', '/dev/clvm/a'],
+    ]);
+    expect(isDaemon).toBe(true);
   });
 
   it('does without what is left out', () => {
@@ -167,6 +179,14 @@ describe('guests of Cloudpods', () => {
       source: `${SERVERS}/${ONE}/desc`,
       excerpt: `${ONE}: /dev/vg0/d0ae3f48-5b4b-4d29-8b0b-1c5c4f6c2f11`,
     });
+  });
+
+  it('need what their agent activates for them only while they run', async () => {
+    const disks = [{ path: '/dev/shared/a', format: 'qcow2', storage_type: 'slvm' }];
+    const files = { [`${SERVERS}/${ONE}/desc`]: description(ONE, { disks, is_daemon: true }) };
+    expect((await gather({ files })).guests).toMatchObject([{ atBoot: true, isUp: false, disks: [] }]);
+    const cmdlines = `/proc/31/cmdline\0/bin/qemu-system-x86_64\0-uuid\0${ONE}\0\n`;
+    expect((await gather({ files, cmdlines })).guests).toMatchObject([{ isUp: true, disks: [{ images: [{ path: '/dev/shared/a' }] }] }]);
   });
 
   it('lie where the configuration says, and behind links', async () => {

@@ -40,8 +40,15 @@ export interface Server {
   name: string;
   /** It runs on another host, and is only described here. */
   isElsewhere: boolean;
+  /** The host agent starts it when it comes up itself. */
+  isDaemon: boolean;
   disks: Disk[];
+  /** On storage that hosts share: the agent activates these when the guest starts, and where it runs. */
+  onDemand: Disk[];
 }
+
+/** LVM of which several hosts see the disks, with or without a lock manager. */
+const SHARED = new Set(['slvm', 'clvm']);
 
 /** `Unknown` where it is no description of a guest. */
 export function parseDescription(text: string): Server {
@@ -51,27 +58,33 @@ export function parseDescription(text: string): Server {
   } catch {
     throw new Unknown('it is not well-formed JSON');
   }
-  const { uuid, name, is_volatile_host: isElsewhere, disks = [] } = asObject(found, 'it');
+  const { uuid, name, is_volatile_host: isElsewhere, is_daemon: isDaemon, disks = [] } = asObject(found, 'it');
   if (typeof uuid !== 'string' || uuid === '') {
     throw new Unknown('it has no uuid');
   }
   if (disks !== null && !Array.isArray(disks)) {
     throw new Unknown('its disks are no list');
   }
+  const own: Disk[] = [];
+  const onDemand: Disk[] = [];
+  for (const [index, each] of ((disks ?? []) as unknown[]).entries()) {
+    const { path, format, storage_type: storage } = asObject(each, `its disk ${index}`);
+    if (typeof path !== 'string' || path === '') {
+      continue;
+    }
+    if (path.includes('\0') || !path.isWellFormed()) {
+      throw new Unknown(`its disk ${index} has a path that can be none`);
+    }
+    const image = { path, format: typeof format === 'string' && format !== '' ? format : undefined };
+    (SHARED.has(String(storage)) ? onDemand : own).push({ images: [image], closed: false });
+  }
   return {
     uuid,
     name: typeof name === 'string' && name !== '' && name.isWellFormed() ? name : uuid,
     isElsewhere: isElsewhere === true,
-    disks: (disks ?? []).flatMap((each: unknown, index: number): Disk[] => {
-      const { path, format } = asObject(each, `its disk ${index}`);
-      if (typeof path !== 'string' || path === '') {
-        return [];
-      }
-      if (path.includes('\0') || !path.isWellFormed()) {
-        throw new Unknown(`its disk ${index} has a path that can be none`);
-      }
-      return [{ images: [{ path, format: typeof format === 'string' && format !== '' ? format : undefined }], closed: false }];
-    }),
+    isDaemon: isDaemon === true,
+    disks: own,
+    onDemand,
   };
 }
 
@@ -149,13 +162,19 @@ export const cloudpodsGuests = defineFact('consumers.cloudpods', function* (): A
   };
 });
 
-/** The description knows neither whether it runs nor whether it is to. */
-function guestOf({ uuid, name, disks }: Server, file: string, process: CommandLine | undefined, at: string): Guest {
+/** The description does not know whether it runs, and of most not whether it is to. */
+function guestOf(
+  { uuid, name, isDaemon, disks: own, onDemand }: Server,
+  file: string,
+  process: CommandLine | undefined,
+  at: string,
+): Guest {
+  const disks = process === undefined ? own : [...own, ...onDemand];
   const excerpt = `${uuid}: ${disks.map(({ images }) => showName(images[0]?.path as Name)).join('; ')}`;
   return {
     kind: 'guest',
     name,
-    atBoot: false,
+    atBoot: isDaemon,
     isUp: process !== undefined,
     disks: [...disks, ...(process === undefined ? [] : disksOfQemu(process.words))],
     evidence: { source: showName(fromByteString(file)), at, excerpt },
