@@ -26,7 +26,10 @@ function detect(facts: LvmFacts): Verdict<LvmFound> {
   return {
     examined: sought.reduce((sum, { examined = 0 }) => sum + examined, 0),
     findings: sought.flatMap(({ findings }) => findings),
-    unjudged: sought.flatMap(({ unjudged = [] }) => unjudged),
+    unjudged: [
+      ...facts.lvm.lacks.map((why) => ({ subject: { kind: 'volume-group', name: 'all' }, why: `LVM may not have told of all: ${why}` })),
+      ...sought.flatMap(({ unjudged = [] }) => unjudged),
+    ],
     notes: notesOf(facts),
   };
 }

@@ -130,7 +130,9 @@ function unknownGroups(facts: LvmFacts): GroupFound[] {
     ...lockedLuks(layers).map(({ node, line }) => ({ says: `LUKS on ${node} is locked`, evidence: quote(layers.seen, line) })),
     ...hiddenDisks(facts).map(({ node, line }) => ({ says: `LVM does not look at ${node}`, evidence: quote(layers.seen, line) })),
   ];
-  return [...needed.unknownGroups].map(([group, wanted]): GroupFound => {
+  // It may be one that LVM could not read.
+  const unknown = facts.lvm.lacks.length > 0 ? [] : [...needed.unknownGroups];
+  return unknown.map(([group, wanted]): GroupFound => {
     const consumers = [...new Set(wanted.map(({ consumer }) => consumer))];
     const causes = layersDown.map(({ says }) => says);
     return {

@@ -89,6 +89,8 @@ export interface Lvm {
   disks: Disk[];
   /** What LVM said besides, each line once. */
   warnings: Evidence[];
+  /** Why something may be missing in all this, as clauses; empty where it is whole. */
+  lacks: string[];
 }
 
 const VOLUME_FIELDS = [
@@ -130,6 +132,7 @@ export const lvmIfHere = defineFact('lvm', function* (): Asking<Lvm | undefined>
     groups: groups.rows.map(toGroup),
     disks: disks.rows.filter((row) => row['pv_uuid'] !== '').map(toDisk),
     warnings,
+    lacks: [volumes, groups, disks].flatMap(({ lacks }) => lacks ?? []),
   };
 });
 

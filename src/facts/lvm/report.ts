@@ -12,6 +12,8 @@ export interface Report {
   rows: Row[];
   /** What LVM said besides, line by line. */
   warnings: string[];
+  /** Why rows may be missing, as a clause: some group could not be read or was refused. */
+  lacks: string | undefined;
   seen: Seen;
 }
 
@@ -41,7 +43,13 @@ export function* report(
       known = known.filter((field) => field !== lacking);
       continue;
     }
-    return { rows: rowsOf(tool, answer, key, known), warnings: warningsOf(answer), seen: { ...seenAt(probe, answer), source: tool } };
+    const lacks = answer.state === 'ok' && answer.code !== 0 ? `${tool}: ${whyNot(answer)}` : undefined;
+    return {
+      rows: rowsOf(tool, answer, key, known),
+      warnings: warningsOf(answer),
+      lacks,
+      seen: { ...seenAt(probe, answer), source: tool },
+    };
   }
 }
 
