@@ -1,5 +1,5 @@
 /** What this check needs to know. */
-import { defineFact, NotHere, outputOf, run, Unknown } from '../../src/check/asking.ts';
+import { defineFact, NotHere, outputOf, run, Unknown, whyNot } from '../../src/check/asking.ts';
 import type { Asking, Facts } from '../../src/check/types.ts';
 import { consumers } from '../../src/facts/consumers/index.ts';
 import { namedDevices } from '../../src/facts/device-names.ts';
@@ -52,7 +52,12 @@ const lvm = defineFact('lvm-inactive.lvm', function* (): Asking<Lvm> {
 
 /** LVM keeps a copy of what it last wrote of each group: the disks of all of them may be gone. */
 const wasInUse = defineFact('lvm-inactive.was-in-use', function* (): Asking<boolean> {
-  return outputOf(yield* run(['find', '/etc/lvm/backup', '-mindepth', '1', '-type', 'f', '-printf', '%f\\n'])) !== '';
+  const answer = yield* run(['find', '/etc/lvm/backup', '-mindepth', '1', '-type', 'f', '-printf', '%f\\n']);
+  // Without root it is closed; that no disk carries a label has to be enough then.
+  if (answer.state !== 'ok') {
+    throw new Unknown(`whether LVM was in use here: ${whyNot(answer)}`);
+  }
+  return outputOf(answer) !== '';
 });
 
 const arrays = defineFact('lvm-inactive.arrays', function* () {

@@ -180,6 +180,40 @@ describe('a volume that is down and needed', () => {
     expect(found.map((each) => ('commands' in each ? each.commands?.length : 0))).toEqual([1, 2]);
   });
 
+  it('comes before what another fault brought about, and the mount is started with that', async () => {
+    const base = {
+      ...OFF,
+      vg_name: 'vg1',
+      lv_uuid: 'b',
+      lv_name: 'base',
+      lv_full_name: 'vg1/base',
+      lv_path: '/dev/vg1/base',
+      lv_dm_path: '/dev/mapper/vg1-base',
+    };
+    const { found } = await judge({
+      lvs: [OFF, base],
+      vgs: [GROUP, { ...GROUP, vg_name: 'vg1', vg_uuid: 'g', vg_autoactivation: '' }],
+      consumers: [consumer({ needs: ['/dev/vg1/base', '/dev/vg0/vm1'] })],
+    });
+    // What has a cause is repaired after what has none.
+    const down = found.filter(({ code }) => code === 'volume-inactive').toSorted((a, b) => Number(!!a.cause) - Number(!!b.cause));
+    expect(down.map((each) => [each.subject.name, 'commands' in each && each.commands?.includes('systemctl start data.mount')])).toEqual([
+      ['/dev/vg0/vm1', false],
+      ['/dev/vg1/base', true],
+    ]);
+  });
+
+  it.each([
+    ['an automount waits at its place', { needsReload: false }, 'its automount waits there', '40 1 0:9 / /data rw - autofs systemd-1 rw\n'],
+    ['systemd would mount what was configured before', { needsReload: true }, 'systemctl daemon-reload comes first', ''],
+  ])('its mount is not started where %s', async (_, more, why, mount) => {
+    const mounts = parseMountinfo(`1 0 254:0 / / rw - ext4 /dev/vda rw\n${mount}`);
+    const table = { seen, mounts, visible: visibleMounts(mounts) };
+    const places = mount === '' ? {} : { places: new Map() };
+    const { found } = await judge({ lvs: [OFF], consumers: [consumer(more)], facts: { table, ...places } as Partial<LvmFacts> });
+    expect(found).toMatchObject([{ commands: [ACTIVATE], remains: expect.stringContaining(why) }]);
+  });
+
   it('is not mounted over files', async () => {
     const full = new Map([['/data', { state: 'found', type: 'd', empty: false, seen }]]) as unknown as LvmFacts['places'];
     const { found } = await judge({ lvs: [OFF], consumers: [consumer()], facts: { places: full } });
@@ -334,6 +368,20 @@ describe('groups', () => {
     ]);
     expect((await judge({ consumers })).found).toMatchObject([{ code: 'group-unknown', severity: 'warning' }]);
     expect((await judge({ consumers: [consumer({ needs: ['/dev/md/x', '/dev/sdx', '/dev/mapper/other'] })] })).found).toEqual([]);
+  });
+
+  it('are not called unknown where LVM could not read all of them', async () => {
+    const { found, unjudged } = await judge({
+      consumers: [consumer({ needs: ['/dev/vg9/db'] })],
+      code: 5,
+      err: '  Cannot process volume group vg9\n',
+    });
+    expect([found, unjudged.map(({ why }) => why)]).toEqual([
+      [],
+      ['lvs', 'vgs', 'pvs'].map((tool) =>
+        `LVM may not have told of all: ${tool}: exit code 5:   Cannot process volume group vg9`.replace(':   ', ': '),
+      ),
+    ]);
   });
 
   it('lie on an array that lacks members', async () => {

@@ -104,6 +104,14 @@ describe('unit-is', () => {
     expect(await holds(said(SWAP.slice(0, -3)), ['inactive'])).toMatchObject({ holds: false });
   });
 
+  it('as it is configured now, where that is asked', async () => {
+    const fresh = (more: string) =>
+      gather(said(`${SWAP}${more}`)).gather(examine(unitIs({ unit: 'dev-vg-swap.swap', states: ['inactive'], fresh: true })));
+    expect(await fresh('NeedDaemonReload=no\n')).toEqual({ holds: true });
+    expect(await fresh('NeedDaemonReload=yes\n')).toMatchObject({ holds: false, found: expect.stringContaining('has not read') });
+    expect(await fresh('')).toMatchObject({ holds: false });
+  });
+
   it('of any kind', async () => {
     const service = gather(said('Id=nginx.service\nActiveState=active\n'));
     expect(await service.gather(examine(unitIs({ unit: 'nginx.service', states: ['active'] })))).toEqual({ holds: true });

@@ -167,8 +167,8 @@ export function unitName(path: Name, suffix: Unit['kind'] | 'device'): string {
   return `${inside === '' ? '-' : escaped.replaceAll('/', '-')}.${suffix}`;
 }
 
-/** The unit, of any kind, is in one of these states: `active`, `inactive`, `failed`, … */
-export const unitIs = defineCondition('unit-is', function* (args: { unit: string; states: string[] }): Asking<Holds> {
+/** The unit, of any kind, is in one of these states: `active`, `inactive`, `failed`, …; `fresh`: as it is configured now. */
+export const unitIs = defineCondition('unit-is', function* (args: { unit: string; states: string[]; fresh?: true }): Asking<Holds> {
   const expected = `${args.unit} ${args.states.join(' or ')}`;
   const answer = yield* run(showProbe([args.unit]).argv, { limitMs: LIMIT });
   const text = answer.state === 'ok' && answer.code === 0 ? outputOf(answer) : '';
@@ -181,6 +181,13 @@ export const unitIs = defineCondition('unit-is', function* (args: { unit: string
   const state = unit?.('ActiveState') ?? '';
   if (state === '') {
     return { holds: false, expected, found: answer.state === 'ok' && answer.code === 0 ? 'no such unit' : whyNot(answer) };
+  }
+  if (args.fresh && unit?.('NeedDaemonReload') !== 'no') {
+    return {
+      holds: false,
+      expected: `${expected}, as it is configured`,
+      found: 'systemd has not read its configuration since it was changed',
+    };
   }
   return args.states.includes(state) ? { holds: true } : { holds: false, expected, found: state };
 });

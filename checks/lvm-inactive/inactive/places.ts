@@ -10,7 +10,7 @@ import type { LvmFacts } from '../facts.ts';
 
 /** Mounts it, once its volume is there; or why that is left to a person, as a clause. */
 export function missedMount(consumer: Consumer, guards: Claim[], { places: looked, table }: LvmFacts): Step | string {
-  const { name, needs, unit } = consumer;
+  const { name, needs, unit, needsReload } = consumer;
   const place = looked.get(toByteString(name));
   const source = needs.at(-1);
   if (source === undefined || place === undefined) {
@@ -25,6 +25,9 @@ export function missedMount(consumer: Consumer, guards: Claim[], { places: looke
   if (place.state === 'found' && !place.empty) {
     return `${showName(name)} is not empty, and the mount would hide what lies there`;
   }
+  if (needsReload) {
+    return 'systemd has not read its configuration since it was changed: systemctl daemon-reload comes first';
+  }
   const step = mountWanted(
     { target: name, source, line: undefined, unit: unit === null ? undefined : { id: unit } },
     'start',
@@ -32,7 +35,7 @@ export function missedMount(consumer: Consumer, guards: Claim[], { places: looke
     [
       ...guards,
       isAbsent ? pathIs({ path: name, type: 'absent' }) : emptyDirectory({ path: name }),
-      ...(unit === null ? [] : [unitIs({ unit, states: ['inactive', 'failed'] })]),
+      ...(unit === null ? [] : [unitIs({ unit, states: ['inactive', 'failed'], fresh: true })]),
     ],
   );
   return { ...step, risk: 'disruptive' };

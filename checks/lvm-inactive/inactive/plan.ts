@@ -13,9 +13,9 @@ import type { Volume } from '../../../src/facts/lvm/index.ts';
 import { describeLock, groupUnlocked } from '../../../src/facts/lvm/locks.ts';
 import { shellLine, showName } from '../../../src/names.ts';
 import { run } from '../../../src/steps/mounting.ts';
-import { consumersOf, describeConsumers, isMissedMount, NO_WAIT, refuseWithoutRights } from '../data.ts';
+import { consumersOf, describeConsumers, isMissedMount, NO_WAIT, ourGroups, refuseWithoutRights } from '../data.ts';
 import type { LvmFacts } from '../facts.ts';
-import type { CauseCode } from './causes.ts';
+import { type CauseCode, causesOf } from './causes.ts';
 import type { GroupOffFound, InactiveData, InactiveFound } from './detect.ts';
 import { missedMount } from './places.ts';
 
@@ -41,7 +41,7 @@ function planActivation(volume: Volume, data: InactiveData, facts: LvmFacts): Pl
   }
   const active = volumeActive(nameOf(volume));
   const mounts = consumersOf(volume, facts)
-    .filter((consumer) => isMissedMount(consumer) && volumesOf(consumer, facts).findLast(({ isActive }) => isActive === false) === volume)
+    .filter((consumer) => isMissedMount(consumer) && lastOf(consumer, facts) === volume)
     .map((consumer) => ({ consumer, step: missedMount(consumer, activeClaims(consumer, facts), facts) }));
   const later = consumersOf(volume, facts).filter((consumer) => !consumer.isUp && !mounts.some((each) => each.consumer === consumer));
   const byHand = [
@@ -95,7 +95,18 @@ function refuseDown({ fullName, group }: Volume, { causes }: InactiveData): stri
     : undefined;
 }
 
-/** In the order in which they are repaired: the last of them brings the mount. */
+/** Of those that are down, the one that is repaired last: it brings the mount. What another fault brought about comes later. */
+function lastOf(consumer: Consumer, facts: LvmFacts): Volume | undefined {
+  const groups = ourGroups(facts.lvm);
+  const down = volumesOf(consumer, facts).filter(({ isActive }) => isActive === false);
+  const isCaused = (volume: Volume) => {
+    const group = groups.get(volume.group);
+    return group !== undefined && causesOf(volume, group, facts)[0]?.subject !== undefined;
+  };
+  return down.length > 1 ? (down.findLast(isCaused) ?? down.at(-1)) : down[0];
+}
+
+/** Base first. */
 function volumesOf(consumer: Consumer, { needed }: LvmFacts): readonly Volume[] {
   return needed.byConsumer.get(consumer) ?? [];
 }

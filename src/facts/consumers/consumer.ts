@@ -17,6 +17,8 @@ export interface Consumer {
   evidence: Evidence;
   /** systemd's unit, where there is one. */
   unit: string | null;
+  /** What systemd would mount is older than what is configured. */
+  needsReload?: boolean;
   /** Services of which one starts it at boot; absent where none is known. */
   starters?: readonly string[];
   /** /etc/fstab says nofail. */

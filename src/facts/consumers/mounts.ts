@@ -61,6 +61,7 @@ export const mountConsumers = defineFact('consumers.mounts', function* (): Askin
         certainty: isByContent(source) && !isResolved ? 'possible' : 'proven',
         evidence,
         unit: unit?.id ?? null,
+        ...(unit?.needsReload && { needsReload: true }),
         nofail,
       };
     }),
