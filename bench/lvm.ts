@@ -14,10 +14,10 @@ import { lvm } from '../src/facts/lvm/index.ts';
 import { loadRecording, saveRecording } from '../src/target/recording.ts';
 import { ReplayTarget } from '../src/target/replay.ts';
 import { manyVolumes } from '../test/many-volumes.ts';
-import { median, RUN } from './measure.ts';
+import { RUN } from './measure.ts';
 
 const VOLUMES = 5000;
-const RUNS = 15;
+const RUNS = 30;
 const WARM_UP = 3;
 
 const entry = checks.find(({ id }) => id === 'lvm-inactive') as CheckEntry;
@@ -42,27 +42,29 @@ async function measure(directory: string, lvs: string): Promise<void> {
   const bytes = Buffer.from(lvs, 'latin1');
   let found = 0;
   // One after the other: each pays for its own garbage.
-  const parsing = await timesOf(async () => JSON.parse(bytes.toString('latin1')));
-  const reading = await timesOf(() => new Round(new ReplayTarget(recording), Number.MAX_SAFE_INTEGER).gather(lvm()));
-  const judging = await timesOf(async () => {
+  const parse = await timeOf(() => JSON.parse(bytes.toString('latin1')));
+  const read = await timeOf(() => new Round(new ReplayTarget(recording), Number.MAX_SAFE_INTEGER).gather(lvm()));
+  const judge = await timeOf(async () => {
     const { target } = await inspect(new ReplayTarget(recording), [entry], { until: Number.MAX_SAFE_INTEGER });
     found = target.findings.length;
   });
-  const [parse, read, judge] = [median(parsing), median(reading), median(judging)];
   const times = (taken: number) => `x ${(taken / parse).toFixed(1)} (${taken.toFixed(1)} ms)`;
   console.log(
     `  JSON.parse ${parse.toFixed(1)} ms; LVM's reports ${times(read)}; all of it, ${found} findings with plans, ${times(judge)}`,
   );
 }
 
-async function timesOf(work: () => Promise<unknown>): Promise<number[]> {
-  const times: number[] = [];
-  for (let run = 0; run < RUNS + WARM_UP; run++) {
-    const started = performance.now();
+/** Milliseconds of the processor for one, so that what else runs on the machine does not count. */
+async function timeOf(work: () => unknown): Promise<number> {
+  for (let run = 0; run < WARM_UP; run++) {
     await work();
-    times.push(performance.now() - started);
   }
-  return times.slice(WARM_UP);
+  const started = process.threadCpuUsage();
+  for (let run = 0; run < RUNS; run++) {
+    await work();
+  }
+  const { user, system } = process.threadCpuUsage(started);
+  return (user + system) / 1000 / RUNS;
 }
 
 function wholeCommand(directory: string): void {

@@ -143,7 +143,12 @@ function lowerDevices(devices: readonly Labelled[]): ReadonlyMap<string, Labelle
   const lower = new Map<string, Labelled[]>();
   for (const device of devices) {
     for (const name of device.above) {
-      lower.set(name, [...(lower.get(name) ?? []), device]);
+      const others = lower.get(name);
+      if (others === undefined) {
+        lower.set(name, [device]);
+      } else {
+        others.push(device);
+      }
     }
   }
   return lower;

@@ -97,13 +97,16 @@ function refuseDown({ fullName, group }: Volume, { causes }: InactiveData): stri
 
 /** Of those that are down, the one that is repaired last: it brings the mount. What another fault brought about comes later. */
 function lastOf(consumer: Consumer, facts: LvmFacts): Volume | undefined {
-  const groups = ourGroups(facts.lvm);
   const down = volumesOf(consumer, facts).filter(({ isActive }) => isActive === false);
+  if (down.length < 2) {
+    return down[0];
+  }
+  const groups = ourGroups(facts.lvm);
   const isCaused = (volume: Volume) => {
     const group = groups.get(volume.group);
     return group !== undefined && causesOf(volume, group, facts)[0]?.subject !== undefined;
   };
-  return down.length > 1 ? (down.findLast(isCaused) ?? down.at(-1)) : down[0];
+  return down.findLast(isCaused) ?? down.at(-1);
 }
 
 /** Base first. */

@@ -83,7 +83,8 @@ export function parseReport(text: string, key: string): Row[] | undefined {
   if (!Array.isArray(parts) || parts.length === 0 || !parts.every((part) => Array.isArray(part?.[key]))) {
     return undefined;
   }
-  return parts.flatMap((part) => part[key] as Row[]);
+  // flatMap would copy thousands of rows one by one.
+  return parts.length === 1 ? parts[0][key] : parts.flatMap((part) => part[key] as Row[]);
 }
 
 // `      {"vg_name":"vg0", …},` and its brackets
