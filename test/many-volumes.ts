@@ -24,11 +24,15 @@ interface Many {
 
 type Row = Record<string, string>;
 
-/**
- * As `stdoctor record` would keep it. `total`: rows that lvs has for volumes, those of the recorded host among them;
- * `mounted`: every other volume that is up is mounted.
- */
-export async function manyVolumes(total: number, entry: CheckEntry, { mounted: areMounted }: { mounted: boolean }): Promise<Many> {
+interface Options {
+  /** One of twenty is down and wanted by fstab. */
+  missed: boolean;
+  /** Every other one that is up is mounted. */
+  mounted: boolean;
+}
+
+/** As `stdoctor record` would keep it. `total`: rows that lvs has for volumes, those of the recorded host among them. */
+export async function manyVolumes(total: number, entry: CheckEntry, { missed, mounted: areMounted }: Options): Promise<Many> {
   const healthy = await loadRecording(join(CASES, 'healthy-lvm'));
   // What is asked only where something is down.
   const sick = await loadRecording(join(CASES, 'volume-inactive'));
@@ -41,7 +45,7 @@ export async function manyVolumes(total: number, entry: CheckEntry, { mounted: a
   const copies = Array.from({ length: total - rows.length }, (_, index) => {
     const name = `v${index}`;
     const isDown = index % EACH < 2;
-    const isNeeded = index % EACH === 0 || (areMounted && index % 2 === 1 && !isDown);
+    const isNeeded = (missed && index % EACH === 0) || (areMounted && index % 2 === 1 && !isDown);
     return { name, isDown, isNeeded, minor: 1000 + index };
   });
   const needed = copies.filter(({ isNeeded }) => isNeeded);

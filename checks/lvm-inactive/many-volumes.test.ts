@@ -8,7 +8,7 @@ import { check } from './index.ts';
 
 it('finds of 5,000 volumes those that are down and needed, and no other', async () => {
   const entry = { id: check.meta.id, title: check.meta.title, load: () => Promise.resolve(check) };
-  const { recording, down } = await manyVolumes(5000, entry, { mounted: true });
+  const { recording, down } = await manyVolumes(5000, entry, { missed: true, mounted: true });
   const { target } = await inspect(new ReplayTarget(recording), [entry], { until: Number.MAX_SAFE_INTEGER });
   const [result] = target.checks;
   expect([result?.outcome, result?.reason, result?.unjudged]).toEqual(['findings', null, []]);
