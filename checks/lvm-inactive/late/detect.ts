@@ -167,7 +167,8 @@ function judgeGuest({ consumer, volumes }: Candidate, { times, journal }: BootOr
     starter: unit,
     why: `${seconds(last.at.us - began.us)} after ${unit} was started`,
     severity: 'warning',
-    confidence: by === undefined ? 'medium' : 'high',
+    // Without systemd-machined, somebody may have started it and stopped it since.
+    confidence: by === undefined || journal.machines.length === 0 ? 'medium' : 'high',
     evidence: [...new Set([began.evidence, last.at.evidence, ...(by === undefined ? [] : [by.evidence])])],
   };
 }

@@ -234,8 +234,10 @@ describe('a guest whose volume came after its starter', () => {
     'Starting libvirtd.service - Virtualization daemon...',
   ];
 
+  const OTHER: [number, string, string, string] = [60, MACHINE, '', 'New machine qemu-1-vm2.'];
+
   it('is found with both times; how to start it, and the next boot, are printed', async () => {
-    const { found } = await judge({ consumers: [GUEST], entered: ENTERED, journal: [ACTIVATED, LIBVIRTD] });
+    const { found } = await judge({ consumers: [GUEST], entered: ENTERED, journal: [OTHER, ACTIVATED, LIBVIRTD] });
     expect(found).toMatchObject([
       {
         severity: 'warning',
@@ -265,8 +267,11 @@ describe('a guest whose volume came after its starter', () => {
     expect(found).toMatchObject([{ data: { why: '12.1 s after libvirtd.service was started' } }]);
   });
 
-  it('is of medium confidence where only systemd tells of the volume', async () => {
-    expect((await judge({ consumers: [GUEST], entered: ENTERED, journal: said('', 1) })).found).toMatchObject([{ confidence: 'medium' }]);
+  it.each([
+    ['only systemd tells of the volume', said('', 1)],
+    ['nothing tells which guests ran since', [ACTIVATED, LIBVIRTD]],
+  ] as [string, NonNullable<World['journal']>][])('is of medium confidence where %s', async (_, journal) => {
+    expect((await judge({ consumers: [GUEST], entered: ENTERED, journal })).found).toMatchObject([{ confidence: 'medium' }]);
   });
 
   it('is told by the last of the disks on EL7', async () => {
@@ -276,7 +281,7 @@ describe('a guest whose volume came after its starter', () => {
       `lvm2-pvscan@${device}.service`,
       `Starting LVM2 PV scan on device ${device}...`,
     ];
-    const lines = (last: number) => [scan(last, '8:0'), LIBVIRTD];
+    const lines = (last: number) => [OTHER, scan(last, '8:0'), LIBVIRTD];
     expect((await judge({ consumers: [GUEST], entered: ENTERED, journal: lines(31) })).found).toMatchObject([{ confidence: 'high' }]);
     expect((await judge({ consumers: [GUEST], entered: ENTERED, journal: lines(9) })).found).toEqual([]);
   });

@@ -251,6 +251,16 @@ describe('mount-missed-late-device', () => {
     expect(plans[0]).toHaveProperty('steps');
   });
 
+  it('on a volume: that one was late', async () => {
+    const { findings } = await judged({
+      fstab: ['/dev/vg0/data /mnt/data ext4 nofail 0 2'],
+      devices: { '/dev/vg0/data': 'block special file fd:1' },
+      places: EMPTY,
+      units: [unit('mnt-data.mount', '/mnt/data', { What: '/dev/vg0/data' })],
+    });
+    expect(findings).toMatchObject([{ code: 'mount-missed-late-device', cause: { kind: 'device', name: '/dev/vg0/data' } }]);
+  });
+
   it('of swap: left to a person', async () => {
     const swap = { Where: '', What: '/dev/vg/swap' };
     const { told, plans } = await judged({

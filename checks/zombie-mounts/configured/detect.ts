@@ -131,8 +131,13 @@ function notMounted(code: ConfiguredCode, missing: Missing, facts: ZombieFacts, 
       ...deviceEvidence(missing),
       ...(other === undefined ? [] : [lineOf(other, facts)]),
     ],
-    ...(gone && { cause: { kind: 'device', name: source } }),
+    ...((gone || isOfVolume(code, source)) && { cause: { kind: 'device', name: source } }),
   };
+}
+
+/** It was late, and who knows why tells that of the device: a volume, by its path. */
+function isOfVolume(code: ConfiguredCode, source: Name): boolean {
+  return code === 'mount-missed-late-device' && /^\/dev\/(?!disk\/)[^/]+\/[^/]+$/.test(toByteString(source));
 }
 
 /** Without `nofail` the system was meant not to start without it. */
