@@ -77,6 +77,7 @@ async function judge({ consumers = [], devices = [], facts: more, ...host }: Wor
 }
 
 const ACTIVATE = 'lvchange --config global/wait_for_locks=0 -ay -- vg0/vm1';
+const BACKUP = (of: string) => `vgcfgbackup --config global/wait_for_locks=0 -f {rescue}/${of}.vgcfg -- vg0`;
 const TURN_ON = 'lvchange --config global/wait_for_locks=0 --setautoactivation y -- vg0/vm1';
 
 describe('a volume that is down and needed', () => {
@@ -89,7 +90,7 @@ describe('a volume that is down and needed', () => {
         confidence: 'certain',
         subject: { kind: 'device', name: '/dev/vg0/vm1' },
         data: { causes: ['autoactivation-volume'], consumer: 'the mount /data needs it', cause: 'its autoactivation is off' },
-        commands: [ACTIVATE, TURN_ON, 'systemctl start data.mount'],
+        commands: [ACTIVATE, BACKUP('vg0@vm1'), TURN_ON, 'systemctl start data.mount'],
       },
     ]);
     expect(found[0]?.evidence.map(({ excerpt }) => excerpt)).toEqual([
@@ -244,13 +245,13 @@ describe('a volume that is up', () => {
 
   it('and stays off at the next boot is a warning', async () => {
     const { found } = await judge({ lvs: [{ ...VOLUME, lv_autoactivation: '' }], consumers: [up] });
-    expect(found).toMatchObject([{ code: 'volume-not-at-boot', severity: 'warning', commands: [TURN_ON] }]);
+    expect(found).toMatchObject([{ code: 'volume-not-at-boot', severity: 'warning', commands: [BACKUP('vg0@vm1'), TURN_ON] }]);
   });
 
   it('is told once of the group, where its flag is off', async () => {
     const { found } = await judge({ vgs: [{ ...GROUP, vg_autoactivation: '' }], consumers: [up] });
     expect(found).toMatchObject([
-      { code: 'group-not-at-boot', commands: ['vgchange --config global/wait_for_locks=0 --setautoactivation y -- vg0'] },
+      { code: 'group-not-at-boot', commands: [BACKUP('vg0'), 'vgchange --config global/wait_for_locks=0 --setautoactivation y -- vg0'] },
     ]);
   });
 
@@ -434,7 +435,10 @@ describe('pools, snapshots, raid and what is suspended', () => {
   it('metadata of a pool is doubled, where there is room for it and for the spare', async () => {
     const { found } = await judge({ lvs: [NO_META] });
     expect(found).toMatchObject([
-      { severity: 'critical', commands: ['lvextend --config global/wait_for_locks=0 --poolmetadatasize +4194304b -- vg0/pool'] },
+      {
+        severity: 'critical',
+        commands: [BACKUP('vg0@pool'), 'lvextend --config global/wait_for_locks=0 --poolmetadatasize +4194304b -- vg0/pool'],
+      },
     ]);
     const full = await judge({ lvs: [NO_META], vgs: [{ ...GROUP, vg_free: '8388608' }] });
     expect(full.found).toMatchObject([{ refused: expect.stringContaining('8388608 bytes free, and 12582912 are needed') }]);

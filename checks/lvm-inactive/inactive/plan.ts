@@ -13,6 +13,7 @@ import type { Volume } from '../../../src/facts/lvm/index.ts';
 import { describeLock, groupUnlocked } from '../../../src/facts/lvm/locks.ts';
 import { shellLine, showName } from '../../../src/names.ts';
 import { run } from '../../../src/steps/mounting.ts';
+import { keepMetadata } from '../backup.ts';
 import { consumersOf, describeConsumers, isMissedMount, NO_WAIT, ourGroups, refuseWithoutRights } from '../data.ts';
 import type { LvmFacts } from '../facts.ts';
 import { type CauseCode, causesOf } from './causes.ts';
@@ -125,7 +126,7 @@ export function planGroup({ data }: Finding<GroupOffFound>, facts: LvmFacts): Pl
     return { refused: `the metadata of ${group} must not be written now: ${stands}` };
   }
   const why = 'All its volumes come up then whose own flag lets them.';
-  return refuseWithoutRights(facts) ?? { steps: [turnOn(['vgchange', ...NO_WAIT, '--setautoactivation', 'y', '--', group], group, why)] };
+  return refuseWithoutRights(facts) ?? { steps: turnOn(['vgchange', ...NO_WAIT, '--setautoactivation', 'y', '--', group], group, why) };
 }
 
 function planBoot(volume: Volume, { causes }: InactiveData, facts: LvmFacts): Plan {
@@ -157,22 +158,26 @@ function flagCommand({ fullName }: Volume): string[] {
 }
 
 function flagSteps(volume: Volume, causes: readonly CauseCode[]): Step[] {
-  return causes.includes('autoactivation-volume') ? [turnOn(flagCommand(volume), volume.group, '')] : [];
+  return causes.includes('autoactivation-volume') ? turnOn(flagCommand(volume), volume.group, '') : [];
 }
 
 /** One write of metadata while a disk is away would brand that disk missing when it returns. */
-function turnOn(argv: string[], group: string, more: string): Step {
+function turnOn(argv: string[], group: string, more: string): Step[] {
   const of = argv.at(-1) as string;
-  return {
-    title: `Let ${showName(of)} come up at boot`,
-    why: ["Its autoactivation is off: the next boot would leave it inactive. Writes LVM's metadata.", more].filter(Boolean).join(' '),
-    risk: 'safe',
-    action: run(...argv),
-    guards: [groupWhole({ group }), groupUnlocked({ group }), autoactivation({ of, on: false })],
-    proof: [autoactivation({ of, on: true })],
-    limitMs: 120_000,
-    undo: { action: run(...argv.map((word) => (word === 'y' ? 'n' : word))), proof: [autoactivation({ of, on: false })] },
-  };
+  const isOff = autoactivation({ of, on: false });
+  return [
+    keepMetadata(group, of),
+    {
+      title: `Let ${showName(of)} come up at boot`,
+      why: ["Its autoactivation is off: the next boot would leave it inactive. Writes LVM's metadata.", more].filter(Boolean).join(' '),
+      risk: 'safe',
+      action: run(...argv),
+      guards: [groupWhole({ group }), groupUnlocked({ group }), isOff],
+      proof: [autoactivation({ of, on: true })],
+      limitMs: 120_000,
+      undo: { action: run(...argv.map((word) => (word === 'y' ? 'n' : word))), proof: [isOff] },
+    },
+  ];
 }
 
 function nameOf({ fullName, uuid }: Volume) {

@@ -4,6 +4,7 @@ import type { Group, Volume } from '../../../src/facts/lvm/index.ts';
 import { groupUnlocked } from '../../../src/facts/lvm/locks.ts';
 import { shellLine } from '../../../src/names.ts';
 import { run } from '../../../src/steps/mounting.ts';
+import { keepMetadata } from '../backup.ts';
 import { NO_WAIT, refuseWithoutRights } from '../data.ts';
 import type { LvmFacts } from '../facts.ts';
 import type { PoolFound } from './detect.ts';
@@ -54,6 +55,7 @@ function growMetadata(pool: Volume, group: Group, facts: LvmFacts): Plan {
   }
   return {
     steps: [
+      keepMetadata(group.name, fullName),
       {
         title: `Give ${fullName} more room for its metadata`,
         why: `It has ${size} bytes, all of them used: nothing can be written to a new place in any of its volumes. ${more} bytes more; the group's spare grows too.`,
