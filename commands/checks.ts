@@ -13,10 +13,11 @@ export default class Checks extends Command {
       process.stdout.write(`${JSON.stringify({ schema: 'stdoctor.checks/1', checks: list }, null, 2)}\n`);
       return;
     }
+    const width = 2 + Math.max(...checks.flatMap(({ codes }) => Object.keys(codes).map((code) => code.length)));
     for (const { id, title, codes } of checks) {
       process.stdout.write(
         `${id}  ${title}\n${Object.entries(codes)
-          .map(([code, text]) => `    ${code.padEnd(24)}${text}\n`)
+          .map(([code, text]) => `    ${code.padEnd(width)}${text}\n`)
           .join('')}`,
       );
     }
