@@ -353,7 +353,9 @@ describe('groups', () => {
 
   it('are hidden by an array that did not start, LUKS that is locked, or nothing that is there', async () => {
     const consumers = [consumer({ needs: ['/dev/vg9/db'] })];
-    const arrays = { arrays: [{ node: '/dev/md0', state: 'inactive' as const, evidence: { ...seen, excerpt: 'md0 : inactive' } }] };
+    const arrays = {
+      arrays: [{ node: '/dev/md0', state: 'inactive' as const, members: ['sdb'], evidence: { ...seen, excerpt: 'md0 : inactive' } }],
+    };
     const devices = [labelled('/dev/sdd', { signature: 'crypto_LUKS', uuid: 'l' })];
     const { found } = await judge({ consumers, devices, facts: { arrays } });
     expect(found).toMatchObject([
@@ -366,6 +368,10 @@ describe('groups', () => {
           consumer: 'the mount /data needs /dev/vg9/db',
         },
       },
+    ]);
+    const leg = labelled('/dev/sdb', { signature: 'linux_raid_member', uuid: 'array' });
+    expect((await judge({ consumers, devices: [leg], facts: { arrays: { arrays: [] } } })).found).toMatchObject([
+      { severity: 'critical', data: { cause: 'it may be that the md array that /dev/sdb is a part of was not assembled' } },
     ]);
     expect((await judge({ consumers })).found).toMatchObject([{ code: 'group-unknown', severity: 'warning' }]);
     expect((await judge({ consumers: [consumer({ needs: ['/dev/md/x', '/dev/sdx', '/dev/mapper/other'] })] })).found).toEqual([]);
@@ -386,7 +392,9 @@ describe('groups', () => {
   });
 
   it('lie on an array that lacks members', async () => {
-    const arrays = { arrays: [{ node: '/dev/md1', state: 'degraded' as const, evidence: { ...seen, excerpt: 'md1 [U_]' } }] };
+    const arrays = {
+      arrays: [{ node: '/dev/md1', state: 'degraded' as const, members: ['sdb'], evidence: { ...seen, excerpt: 'md1 [U_]' } }],
+    };
     const { found } = await judge({ pvs: [{ ...DISK, pv_name: '/dev/md1' }], facts: { arrays } });
     expect(found).toMatchObject([{ code: 'md-below-degraded', severity: 'warning', subject: { name: '/dev/md1' } }]);
     expect((await judge({ facts: { arrays } })).found).toEqual([]);

@@ -1,6 +1,6 @@
 import type { Evidence, Found, Subject } from '../../../src/check/types.ts';
 import type { Consumer } from '../../../src/facts/consumers/index.ts';
-import { lockedLuks } from '../../../src/facts/lvm/layers.ts';
+import { idleMembers, lockedLuks } from '../../../src/facts/lvm/layers.ts';
 import { diskWarnings } from '../../../src/facts/lvm/warnings.ts';
 import { describeConsumers, ourGroups, quote, type Sought, subjectOfGroup } from '../data.ts';
 import type { LvmFacts } from '../facts.ts';
@@ -127,6 +127,10 @@ function unknownGroups(facts: LvmFacts): GroupFound[] {
     ...arrays.arrays
       .filter(({ state }) => state === 'inactive')
       .map(({ node, evidence }) => ({ says: `the md array ${node} did not start`, evidence })),
+    ...idleMembers(layers, arrays.arrays).map(({ node, line }) => ({
+      says: `the md array that ${node} is a part of was not assembled`,
+      evidence: quote(layers.seen, line),
+    })),
     ...lockedLuks(layers).map(({ node, line }) => ({ says: `LUKS on ${node} is locked`, evidence: quote(layers.seen, line) })),
     ...hiddenDisks(facts).map(({ node, line }) => ({ says: `LVM does not look at ${node}`, evidence: quote(layers.seen, line) })),
   ];

@@ -5,7 +5,7 @@ import type { Answer, Asking } from '../../check/types.ts';
 import { Round } from '../../engine/round.ts';
 import { isListed, lvmConfig, parseConfig, systemId } from './config.ts';
 import type { Group, Volume } from './index.ts';
-import { layers, lockedLuks, sickArrays } from './layers.ts';
+import { idleMembers, type Labelled, layers, lockedLuks, sickArrays } from './layers.ts';
 import { groupLocks, groupUnlocked } from './locks.ts';
 
 function gather<T>(fact: Asking<T>, answer: (words: string) => Answer | undefined): Promise<T> {
@@ -66,6 +66,15 @@ unused devices: <none>
       ['/dev/md0', 'inactive'],
     ]);
     expect(arrays[1]?.evidence.excerpt).toBe('md0 : inactive sdb[0](S) 523264 blocks super 1.2');
+    expect(arrays.map(({ members }) => members)).toEqual([['sdc'], ['sdb']]);
+  });
+
+  it('leaves parts of arrays that were never assembled, not those that an array lost', async () => {
+    const { arrays } = await gather(sickArrays(), () => said(MDSTAT));
+    const leg = (name: string, uuid: string, above: string[] = []) =>
+      ({ node: `/dev/${name}`, uuid, above, signature: 'linux_raid_member' }) as Labelled;
+    const devices = [leg('sdb', 'a0'), leg('sdx', 'a0'), leg('sdc', 'a1', ['md1']), leg('sdf', 'a1'), leg('sdg', 'a3')];
+    expect(idleMembers({ devices }, arrays).map(({ node }) => node)).toEqual(['/dev/sdg']);
   });
 
   it('none without the driver; could not tell where it is not whole', async () => {

@@ -78,6 +78,8 @@ export interface SickArray {
   /** `/dev/md0` */
   node: string;
   state: 'inactive' | 'degraded';
+  /** The kernel's names of its parts: `sdb`. */
+  members: string[];
   evidence: Evidence;
 }
 
@@ -97,10 +99,20 @@ export const sickArrays = defineFact('md-arrays', function* (): Asking<{ arrays:
   const arrays = [...text.matchAll(/^(md\S*) : (active|inactive)\b.*(?:\n +.*)*/gm)].flatMap(([block, name, state]): SickArray[] => {
     const evidence = { ...seen, excerpt: block.replace(/\s+/g, ' ').trim() };
     const sick = state === 'inactive' ? 'inactive' : /\[U*_[U_]*\]/.test(block) ? 'degraded' : undefined;
-    return sick === undefined ? [] : [{ node: `/dev/${name}`, state: sick, evidence }];
+    const members = [...block.matchAll(/(\S+)\[\d+\]/g)].map(([, member]) => member as string);
+    return sick === undefined ? [] : [{ node: `/dev/${name}`, state: sick, members, evidence }];
   });
   return { arrays };
 });
+
+/** Parts of md arrays that nobody has assembled, not even in part. An array has one UUID, which all its parts carry. */
+export function idleMembers({ devices }: Pick<Layers, 'devices'>, arrays: readonly SickArray[]): Labelled[] {
+  const legs = devices.filter(({ signature }) => signature === 'linux_raid_member');
+  // lsblk leaves out an array that is inactive, for it has no size.
+  const taken = new Set(arrays.flatMap(({ members }) => members.map((member) => `/dev/${member}`)));
+  const assembled = new Set(legs.filter(({ above, node }) => above.length > 0 || taken.has(node)).map(({ uuid }) => uuid));
+  return legs.filter(({ uuid }) => !assembled.has(uuid));
+}
 
 /** LUKS that nobody has unlocked: nothing is made from it. */
 export function lockedLuks({ devices }: Pick<Layers, 'devices'>): Labelled[] {
