@@ -5,60 +5,16 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { Expected } from '../src/check/tester.ts';
 import { ROOT } from '../test/cli.ts';
 import { Doctor, type Report } from '../test/lab/doctor.ts';
 import { Guest } from '../test/lab/guest.ts';
 import { SMB } from '../test/lab/smb.ts';
+import { type CaseGroup, critical, healthy, type Recorded, sick, warning } from './lab-cases.ts';
+import { LVM_GROUPS } from './lab-cases-lvm.ts';
 
 const MACHINE_ID = '5f0c1d3a9b7e4c628d41a6e2f3b09c75';
 
-interface Recorded extends Omit<Expected, 'source'> {
-  name: string;
-  how: string;
-  make?(guest: Guest): Promise<unknown>;
-}
-
-const critical = (code: string, subject: string, risk: 'disruptive' | 'data-loss' | 'refused') => [
-  { code, subject, severity: 'critical' as const, risk },
-];
-const warning = (code: string, subject: string, risk: 'safe' | 'disruptive' | 'refused') => ({
-  code,
-  subject,
-  severity: 'warning' as const,
-  risk,
-});
-const healthy = (...twinOf: string[]) => ({ outcome: 'healthy' as const, findings: [], twinOf });
-const sick = { outcome: 'findings' as const };
-
-/** What a careless check would find in the healthy host of LVM. */
-const HEALTHY_LVM = [
-  ...['volume-inactive', 'volume-not-at-boot', 'group-not-at-boot', 'volume-possibly-needed', 'volume-suspended', 'group-partial'],
-  ...['group-unknown', 'disk-hidden', 'snapshot-invalid', 'thin-pool-data-full', 'raid-degraded', 'raid-refresh-needed'],
-];
-
-const LIBVIRTD = `[Unit]
-Description=Virtualization daemon
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-`;
-const GUEST_ON_VOLUME = `<domain type='kvm'>
-  <name>vm1</name>
-  <uuid>0f4c1d52-7a0e-4c53-9a44-0d5c2b2f6a11</uuid>
-  <devices>
-    <disk type='block' device='disk'>
-      <driver name='qemu' type='raw'/>
-      <source dev='/dev/vg0/vm1'/>
-      <target dev='vda' bus='virtio'/>
-    </disk>
-  </devices>
-</domain>
-`;
-
-/** In each group one fault follows the other in the same guest; what a fault took away stays away. */
-const GROUPS: Record<string, { check?: string; prepare(guest: Guest): Promise<unknown>; cases: Recorded[] }> = {
+const GROUPS: Record<string, CaseGroup> = {
   nfs: {
     prepare: (guest) =>
       guest.run(`set -e
@@ -72,14 +28,14 @@ mount -t nfs -o vers=4.2,soft,timeo=10,retrans=1,nosharecache 127.0.0.1:/srv/exp
       {
         name: 'nfs-stale',
         ...sick,
-        findings: critical('nfs-stale', '/mnt/sub', 'data-loss'),
+        findings: [critical('nfs-stale', '/mnt/sub', 'data-loss')],
         how: 'an NFS mount of a directory that was removed on the server and made anew',
         make: (guest) => guest.run('rmdir /srv/export/sub && mkdir /srv/export/sub; stat /mnt/sub; true'),
       },
       {
         name: 'nfs-server-gone',
         ...sick,
-        findings: critical('nfs-server-gone', '/mnt/hard', 'data-loss'),
+        findings: [critical('nfs-server-gone', '/mnt/hard', 'data-loss')],
         how: 'a hard NFS mount, its server stopped',
         make: (guest) => guest.run('umount -l /mnt/sub; systemctl stop nfs-server'),
       },
@@ -99,14 +55,14 @@ mount -t 9p 127.0.0.1 /mnt/nine -o trans=tcp,port=5640,aname=/srv/share,version=
       {
         name: '9p-gone',
         ...sick,
-        findings: critical('9p-gone', '/mnt/nine', 'refused'),
+        findings: [critical('9p-gone', '/mnt/nine', 'refused')],
         how: 'a 9p mount, its server (diod) stopped with SIGSTOP',
         make: (guest) => guest.run('pkill -STOP diod'),
       },
       {
         name: 'cifs-gone',
         ...sick,
-        findings: critical('cifs-gone', '/mnt/cifs', 'data-loss'),
+        findings: [critical('cifs-gone', '/mnt/cifs', 'data-loss')],
         how: 'a CIFS mount, its server (smbd) stopped with SIGSTOP',
         make: (guest) => guest.run('pkill -CONT diod; sleep 1; pkill -STOP smbd'),
       },
@@ -126,7 +82,7 @@ mount -t 9p 127.0.0.1 /mnt/nine -o trans=tcp,port=5640,aname=/srv/share,version=
       {
         name: 'virtiofs-gone',
         ...sick,
-        findings: critical('virtiofs-gone', '/mnt/shared', 'refused'),
+        findings: [critical('virtiofs-gone', '/mnt/shared', 'refused')],
         how: 'the same, virtiofsd on the hypervisor stopped with SIGSTOP',
         make: async (guest) => guest.signalShare('shared', 'SIGSTOP'),
       },
@@ -149,14 +105,14 @@ mkfs.ext4 -q ${guest.disk('disk1')}; mkdir /srv/pulled; mount ${guest.disk('disk
       {
         name: 'device-suspended',
         ...sick,
-        findings: critical('device-suspended', '/srv/stuck', 'disruptive'),
+        findings: [critical('device-suspended', '/srv/stuck', 'disruptive')],
         how: 'an XFS on a logical volume, dmsetup suspend',
         make: (guest) => guest.suspend('vg-stuck'),
       },
       {
         name: 'device-gone',
         ...sick,
-        findings: critical('device-gone', '/srv/pulled', 'data-loss'),
+        findings: [critical('device-gone', '/srv/pulled', 'data-loss')],
         how: 'an ext4, its SCSI disk pulled out',
         make: async (guest) => {
           await guest.resume('vg-stuck');
@@ -166,7 +122,7 @@ mkfs.ext4 -q ${guest.disk('disk1')}; mkdir /srv/pulled; mount ${guest.disk('disk
       {
         name: 'device-vanished-under-fs',
         ...sick,
-        findings: critical('device-vanished-under-fs', '/srv/data', 'data-loss'),
+        findings: [critical('device-vanished-under-fs', '/srv/data', 'data-loss')],
         how: 'an XFS on a logical volume, dmsetup wipe_table',
         make: (guest) => guest.run('umount -l /srv/pulled; dmsetup wipe_table vg-data'),
       },
@@ -220,158 +176,7 @@ sync`);
       },
     ],
   },
-  lvm: {
-    check: 'lvm-inactive',
-    prepare: (guest) =>
-      guest.run(`set -e
-vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
-volume() { lvcreate -q -y -W n -L "$2" -n "$1" vg0; }
-volume data 310M; mkfs.xfs -q /dev/vg0/data
-volume home 40M; mkfs.ext4 -q /dev/vg0/home
-volume admin 40M; volume origin 40M; lvcreate -q -y -s -L 8M -n before vg0/origin
-lvcreate -q -y --type raid1 -m1 -L 32M -n mirror vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
-lvcreate -q -y -L 64M -T vg0/pool; lvcreate -q -y -V 60M -T vg0/pool -n thin; lvcreate -q -y -s vg0/thin -n later
-lvchange -q --errorwhenfull y vg0/pool
-echo '/dev/vg0/data /srv/data xfs nofail 0 0' >> /etc/fstab; mkdir /srv/data; systemctl daemon-reload; mount /srv/data
-lvchange -q -an vg0/mirror vg0/admin; lvchange -q --setautoactivation n vg0/admin
-vgcreate -q vg1 ${guest.disk('disk3')}; lvcreate -q -y -W n -L 40M -n theirs vg1; vgchange -q -an vg1
-vgchange -q -y --systemid elsewhere vg1
-vgcreate -q vg2 ${guest.disk('disk4')}; lvcreate -q -y -W n -L 40M -n away vg2; vgchange -q -an vg2; vgexport -q vg2; sync`),
-    cases: [
-      {
-        name: 'healthy-lvm',
-        ...healthy(...HEALTHY_LVM),
-        how: "a mount on a volume; an administrator's own volume and a raid1, both inactive; a thin pool with a skipped snapshot; another host's group and an exported one",
-      },
-      {
-        name: 'volume-not-at-boot',
-        ...sick,
-        findings: [warning('volume-not-at-boot', '/dev/vg0/data', 'safe')],
-        how: 'a mounted volume, lvchange --setautoactivation n',
-        make: (guest) => guest.run('lvchange -q --setautoactivation n vg0/data'),
-      },
-      {
-        name: 'volume-inactive',
-        ...sick,
-        findings: critical('volume-inactive', '/dev/vg0/data', 'disruptive'),
-        how: 'the same volume, unmounted and deactivated, as after a boot',
-        make: (guest) => guest.run('umount /srv/data; lvchange -q -an vg0/data'),
-      },
-      {
-        name: 'group-not-at-boot',
-        ...sick,
-        findings: [warning('group-not-at-boot', 'vg0', 'safe')],
-        how: 'the same volume, activated and mounted again, vgchange --setautoactivation n',
-        make: (guest) =>
-          guest.run('lvchange -q -ay --setautoactivation y vg0/data; mount /srv/data; vgchange -q --setautoactivation n vg0'),
-      },
-      {
-        name: 'volume-suspended',
-        ...sick,
-        findings: critical('volume-suspended', '/dev/mapper/vg0-data', 'disruptive'),
-        how: 'a mounted volume, dmsetup suspend',
-        make: async (guest) => {
-          await guest.run('vgchange -q --setautoactivation y vg0');
-          await guest.suspend('vg0-data');
-        },
-      },
-      {
-        name: 'snapshot-invalid',
-        ...sick,
-        findings: [warning('snapshot-invalid', '/dev/vg0/before', 'refused')],
-        how: 'a snapshot of 8 MiB, 20 MiB of its origin written anew',
-        make: async (guest) => {
-          await guest.resume('vg0-data');
-          await guest.run('dd if=/dev/urandom of=/dev/vg0/origin bs=1M count=20 conv=fsync status=none; sync');
-        },
-      },
-      {
-        name: 'thin-pool-data-full',
-        ...sick,
-        findings: critical('thin-pool-data-full', '/dev/mapper/vg0-pool', 'refused'),
-        how: 'a thin pool of 64 MiB that fails when it is full, two volumes of it written to',
-        make: async (guest) => {
-          await guest.run('lvremove -q -y vg0/before; lvchange -q -ay -K vg0/later');
-          await guest.run('for name in thin later; do dd if=/dev/urandom of=/dev/vg0/$name bs=1M oflag=direct status=none; done', {
-            ok: false,
-          });
-        },
-      },
-      {
-        name: 'volume-possibly-needed',
-        ...sick,
-        findings: [warning('volume-possibly-needed', '/srv/home', 'refused')],
-        how: 'a line of fstab with the UUID of a volume that was deactivated',
-        make: (guest) =>
-          guest.run(`lvremove -q -y vg0/later vg0/thin vg0/pool
-echo "UUID=$(blkid -s UUID -o value /dev/vg0/home) /srv/home ext4 nofail 0 0" >> /etc/fstab; mkdir /srv/home; systemctl daemon-reload
-lvchange -q -an vg0/home; udevadm settle`),
-      },
-      {
-        name: 'group-unknown',
-        ...sick,
-        findings: [warning('group-unknown', 'vg9', 'refused')],
-        how: 'a line of fstab with a volume of a group that is nowhere',
-        make: (guest) =>
-          guest.run(`lvchange -q -ay vg0/home; sed -i '/home/d' /etc/fstab
-echo '/dev/vg9/db /srv/db ext4 nofail 0 0' >> /etc/fstab; systemctl daemon-reload`),
-      },
-      {
-        name: 'raid-degraded',
-        ...sick,
-        findings: [warning('group-partial', 'vg0', 'refused'), warning('raid-degraded', '/dev/vg0/mirror', 'refused')],
-        how: 'an active raid1 and other volumes, the disk that only its second leg lies on pulled out',
-        make: async (guest) => {
-          await guest.run("sed -i '/vg9/d' /etc/fstab; systemctl daemon-reload; lvchange -q -ay vg0/mirror; sync");
-          await guest.removeDisk('disk2');
-          await guest.run('dd if=/dev/urandom of=/dev/vg0/mirror bs=1M count=4 conv=fsync status=none', { ok: false });
-        },
-      },
-      {
-        name: 'raid-refresh-needed',
-        ...sick,
-        findings: [warning('raid-refresh-needed', '/dev/vg0/mirror', 'safe')],
-        how: 'the same host, the disk connected again',
-        make: async (guest) => {
-          await guest.addDisk('disk2');
-          await guest.run('udevadm settle');
-        },
-      },
-    ],
-  },
-  'lvm-late': {
-    check: 'lvm-inactive',
-    prepare: async (guest) => {
-      await guest.write('/etc/systemd/system/libvirtd.service', LIBVIRTD);
-      await guest.write('/etc/libvirt/qemu/vm1.xml', GUEST_ON_VOLUME);
-      await guest.run(`set -e
-vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
-lvcreate -q -y -W n -L 310M -n data vg0; mkfs.xfs -q /dev/vg0/data; lvcreate -q -y -W n -L 40M -n vm1 vg0
-echo '/dev/vg0/data /srv/data xfs nofail,x-systemd.device-timeout=5s 0 0' >> /etc/fstab; mkdir /srv/data
-mkdir /etc/libvirt/qemu/autostart; ln -s /etc/libvirt/qemu/vm1.xml /etc/libvirt/qemu/autostart; systemctl enable -q libvirtd.service; sync`);
-      await guest.removeDisk('disk2');
-      await guest.reboot();
-      await guest.addDisk('disk2');
-      await guest.run("timeout 60 sh -c 'until [ -b /dev/vg0/data -a -b /dev/vg0/vm1 ]; do sleep 0.5; done'; udevadm settle");
-    },
-    cases: [
-      {
-        name: 'volume-activated-late',
-        ...sick,
-        findings: [
-          warning('volume-activated-late', '/dev/vg0/data', 'disruptive'),
-          warning('volume-activated-late', '/dev/vg0/vm1', 'refused'),
-        ],
-        how: 'a boot without one of the two disks of a group, which was connected afterwards: a nofail line of fstab with a volume of it, and a guest with autostart by the files of libvirt, whose daemon is a service of its name that sleeps',
-      },
-      {
-        name: 'healthy-stopped-by-hand',
-        ...healthy('volume-activated-late'),
-        how: 'the same host, the mount started and unmounted by hand, autostart of the guest turned off',
-        make: (guest) => guest.run('systemctl start srv-data.mount; umount /srv/data; rm /etc/libvirt/qemu/autostart/vm1.xml'),
-      },
-    ],
-  },
+  ...LVM_GROUPS,
 };
 
 const wanted = process.argv.slice(2);
