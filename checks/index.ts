@@ -38,6 +38,7 @@ export const checks: readonly CheckIndexEntry[] = [
       'snapshot-invalid': '{subject}: this snapshot of {origin} ran out of room, and what it kept is lost',
       'snapshot-merge-failed': '{subject}: merging this snapshot into {origin} failed',
       'volume-suspended': '{subject}: this volume is suspended; whoever reads or writes it waits, and no signal ends that',
+      'volume-table-error': '{subject}: LVM calls this volume active, and its device answers all reads and writes with errors',
       'volume-inactive': '{subject}: is not active, and {consumer}: {cause}',
       'volume-not-at-boot': '{subject}: is active, and the next boot will leave it off: {cause}; {consumer}',
       'group-not-at-boot': 'volume group {subject}: its autoactivation is off, and {consumer}: the next boot will leave it off',

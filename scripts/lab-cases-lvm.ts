@@ -1,4 +1,5 @@
 /** Faults of LVM. */
+import type { Guest } from '../test/lab/guest.ts';
 import { type CaseGroup, critical, healthy, sick, warning } from './lab-cases.ts';
 
 /** What a careless check would find in the healthy host of LVM. */
@@ -7,25 +8,25 @@ const HEALTHY_LVM = [
   ...['group-unknown', 'disk-hidden', 'snapshot-invalid', 'thin-pool-data-full', 'raid-degraded', 'raid-refresh-needed'],
 ];
 
-const LIBVIRTD = `[Unit]
-Description=Virtualization daemon
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-`;
-const GUEST_ON_VOLUME = `<domain type='kvm'>
-  <name>vm1</name>
-  <uuid>0f4c1d52-7a0e-4c53-9a44-0d5c2b2f6a11</uuid>
-  <devices>
-    <disk type='block' device='disk'>
-      <driver name='qemu' type='raw'/>
-      <source dev='/dev/vg0/vm1'/>
-      <target dev='vda' bus='virtio'/>
-    </disk>
-  </devices>
-</domain>
-`;
+/** A mapping `weak` of disk3, some sectors of which can be made to fail. LVM takes it for a disk of its own, since no label shows on disk3. */
+const weak = (
+  guest: Guest,
+  from: number | string = 0,
+  count = 0,
+) => `set -- $(($(blockdev --getsz ${guest.disk('disk3')}) - 2048)) $((${from})) $((${count}))
+{
+  [ $2 = 0 ] || echo "0 $2 linear ${guest.disk('disk3')} 2048"
+  [ $3 = 0 ] || echo "$2 $3 error"
+  echo "$(($2 + $3)) $(($1 - $2 - $3)) linear ${guest.disk('disk3')} $(($2 + $3 + 2048))"
+} > /run/weak
+[ -e /dev/mapper/weak ] || dmsetup create weak --notable
+dmsetup load weak < /run/weak; dmsetup resume weak`;
+
+/** Where a volume begins on the mapping that it lies on: `0 4096 linear 253:5 137216` */
+const start = (volume: string) => `$(dmsetup table ${volume} | cut -d ' ' -f 5)`;
+
+/** Metadata blocks are taken until none can be had: each thin volume takes one. */
+const exhaust = (pool: string) => `for id in $(seq 1000 2000); do dmsetup message ${pool} 0 "create_thin $id" 2> /dev/null || break; done`;
 
 export const LVM_GROUPS: Record<string, CaseGroup> = {
   lvm: {
@@ -231,8 +232,8 @@ mkdir /srv/data /srv/home; systemctl daemon-reload; mount /srv/data; mount /srv/
         name: 'group-unknown-inactive-array',
         ...sick,
         findings: [critical('group-unknown', 'vg0', 'refused')],
-        how: 'one leg of the array found, which is not enough for mdadm --incremental to run it',
-        make: (guest) => guest.run(`mdadm -q --incremental ${guest.disk('disk3')}; udevadm settle`),
+        how: 'one leg of the array found, the one that had failed: not enough for mdadm --incremental to run it',
+        make: (guest) => guest.run(`mdadm -q --incremental ${guest.disk('disk4')}; udevadm settle`),
       },
       {
         name: 'group-unknown-locked',
@@ -247,36 +248,138 @@ umount /srv/home; vgchange -q -an vg1; cryptsetup close secret; udevadm settle`)
       },
     ],
   },
-  'lvm-late': {
+  'lvm-thin': {
+    check: 'lvm-inactive',
+    prepare: (guest) =>
+      guest.run(`set -e
+${weak(guest)}
+vgcreate -q -s 1M vg0 /dev/mapper/weak
+lvcreate -q -y -L 64M --poolmetadatasize 2M -T vg0/pool; lvcreate -q -y -V 60M -T vg0/pool -n thin; lvcreate -q -y -V 8M -T vg0/pool -n idle
+lvchange -q -an vg0/idle vg0/thin; lvchange -q -an vg0/pool; lvconvert -q -y --repair vg0/pool; lvchange -q -ay vg0/pool vg0/thin
+mkfs.ext4 -q /dev/vg0/thin; mkdir /srv/thin; mount /dev/vg0/thin /srv/thin; sync`),
+    cases: [
+      {
+        name: 'healthy-thin',
+        ...healthy('thin-pool-data-full', 'thin-pool-metadata-full', 'thin-pool-needs-check', 'thin-pool-failed'),
+        how: 'a thin pool after lvconvert --repair, with the old metadata beside it and a volume that nobody uses',
+      },
+      {
+        name: 'thin-pool-metadata-full',
+        ...sick,
+        findings: [critical('thin-pool-metadata-full', '/dev/mapper/vg0-pool', 'safe')],
+        how: 'the same pool, thin volumes made with dmsetup until its metadata of 2 MiB had no block left',
+        make: (guest) => guest.run(`sync; ${exhaust('vg0-pool-tpool')}`, { timeoutMs: 120_000 }),
+      },
+      {
+        name: 'thin-pool-needs-check',
+        ...sick,
+        findings: [critical('thin-pool-needs-check', '/dev/mapper/vg0-pool', 'refused')],
+        how: 'another pool, blocks of its metadata that were not in use yet made to fail, and then used',
+        make: (guest) =>
+          guest.run(`umount /srv/thin; vgremove -q -ff -y vg0; set -e; vgcreate -q -s 1M vg0 /dev/mapper/weak
+lvcreate -q -y -L 64M --poolmetadatasize 2M -T vg0/pool; lvcreate -q -y -V 60M -T vg0/pool -n thin
+${weak(guest, `${start('vg0-pool_tmeta')} + 800`, 3296)}
+${exhaust('vg0-pool-tpool')}`),
+      },
+      {
+        name: 'thin-pool-failed',
+        ...sick,
+        findings: [critical('thin-pool-failed', '/dev/mapper/vg0-pool', 'refused')],
+        how: 'the same pool mended with thin_check --clear-needs-check-flag, blocks of its metadata that are in use made to fail, and data written',
+        make: (guest) =>
+          guest.run(`set -e
+${weak(guest)}
+vgchange -q -an vg0; lvchange -q -ay --config 'global/thin_check_options=["-q","--clear-needs-check-flag"]' vg0/pool; lvchange -q -ay vg0/thin
+[ "$(lvs --noheadings -o lv_attr vg0/pool | xargs)" = twi-aotz-- ]
+${weak(guest, `${start('vg0-pool_tmeta')} + 8`, 4088)}
+dd if=/dev/urandom of=/dev/vg0/thin bs=64k seek=500 count=4 oflag=direct status=none 2> /dev/null || dmsetup status vg0-pool-tpool | grep -q Fail`),
+      },
+    ],
+  },
+  'lvm-kinds': {
     check: 'lvm-inactive',
     prepare: async (guest) => {
-      await guest.write('/etc/systemd/system/libvirtd.service', LIBVIRTD);
-      await guest.write('/etc/libvirt/qemu/vm1.xml', GUEST_ON_VOLUME);
+      await guest.addDisk('disk5', { sizeMb: 128 });
+      const [one, two, four, five] = ['disk1', 'disk2', 'disk4', 'disk5'].map((name) => guest.disk(name));
       await guest.run(`set -e
-vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
-lvcreate -q -y -W n -L 310M -n data vg0; mkfs.xfs -q /dev/vg0/data; lvcreate -q -y -W n -L 40M -n vm1 vg0
-echo '/dev/vg0/data /srv/data xfs nofail,x-systemd.device-timeout=5s 0 0' >> /etc/fstab; mkdir /srv/data
-mkdir /etc/libvirt/qemu/autostart; ln -s /etc/libvirt/qemu/vm1.xml /etc/libvirt/qemu/autostart; systemctl enable -q libvirtd.service; sync`);
-      await guest.removeDisk('disk2');
-      await guest.reboot();
-      await guest.addDisk('disk2');
-      await guest.run("timeout 60 sh -c 'until [ -b /dev/vg0/data -a -b /dev/vg0/vm1 ]; do sleep 0.5; done'; udevadm settle");
+${weak(guest)}
+volume() { lvcreate -q -y -W n -L "$3" -n "$2" "$1" "$4"; }
+vgcreate -q vg0 ${one} ${two} ${five}
+lvcreate -q -y --type raid1 -m1 -L 16M -n mirror vg0 ${one} ${two}
+lvcreate -q -y --type raid1 -m1 --raidintegrity y -L 16M -n checked vg0 ${one} ${two}
+lvcreate -q -y --type raid1 -m1 -L 16M -n idle vg0 ${one} ${two}; lvchange -q -an vg0/idle
+volume vg0 swap 16M ${one}; mkswap -q /dev/vg0/swap; swapon /dev/vg0/swap
+volume vg0 cached 64M ${one}; volume vg0 fast 32M ${five}; lvconvert -q -y --type cache --cachevol fast vg0/cached
+mkfs.ext4 -q /dev/vg0/cached; mkdir /srv/cached; mount /dev/vg0/cached /srv/cached
+vgcreate -q vg1 ${four} /dev/mapper/weak
+volume vg1 written 64M ${four}; volume vg1 first 32M /dev/mapper/weak; lvchange -q -an vg1/first
+lvconvert -q -y --type writecache --cachevol first vg1/written
+volume vg1 origin 64M ${four}; mkfs.ext4 -q /dev/vg1/origin; mkdir /srv/origin; mount /dev/vg1/origin /srv/origin
+lvcreate -q -y -s -L 48M -n before vg1/origin /dev/mapper/weak
+dd if=/dev/urandom of=/srv/origin/file bs=1M count=24 conv=fsync status=none; lvconvert -q -y --merge vg1/before; sync`);
     },
     cases: [
       {
-        name: 'volume-activated-late',
-        ...sick,
-        findings: [
-          warning('volume-activated-late', '/dev/vg0/data', 'disruptive'),
-          warning('volume-activated-late', '/dev/vg0/vm1', 'refused'),
-        ],
-        how: 'a boot without one of the two disks of a group, which was connected afterwards: a nofail line of fstab with a volume of it, and a guest with autostart by the files of libvirt, whose daemon is a service of its name that sleeps',
+        name: 'healthy-kinds',
+        ...healthy(
+          ...['raid-mismatches', 'raid-degraded', 'raid-refresh-needed', 'snapshot-invalid', 'snapshot-merge-failed'],
+          ...['cache-disk-missing', 'writecache-error', 'volume-table-error', 'volume-inactive'],
+        ),
+        how: 'a raid1, one with integrity and one that is inactive, swap in use, a volume with a cache and one with a write cache, a merge that waits',
       },
       {
-        name: 'healthy-stopped-by-hand',
-        ...healthy('volume-activated-late'),
-        how: 'the same host, the mount started and unmounted by hand, autostart of the guest turned off',
-        make: (guest) => guest.run('systemctl start srv-data.mount; umount /srv/data; rm /etc/libvirt/qemu/autostart/vm1.xml'),
+        name: 'raid-mismatches',
+        ...sick,
+        findings: [warning('raid-mismatches', '/dev/vg0/mirror', 'refused')],
+        how: 'the same host, 1 MiB written to one leg of the raid1 behind its back, lvchange --syncaction check',
+        make: (guest) =>
+          guest.run(`set -- $(dmsetup table vg0-mirror_rimage_1)
+dd if=/dev/urandom of=${guest.disk('disk2')} bs=512 seek=$5 count=2048 oflag=direct status=none
+lvchange -q --syncaction check vg0/mirror
+until [ "$(lvs --noheadings -o raid_sync_action vg0/mirror | xargs)" = idle ]; do sleep 0.1; done`),
+      },
+      {
+        name: 'snapshot-merge-failed',
+        ...sick,
+        findings: [warning('snapshot-merge-failed', '/dev/mapper/vg1-before', 'refused')],
+        how: 'sectors with data of the snapshot made to fail, its origin closed and activated anew, which begins the merge',
+        make: (guest) =>
+          guest.run(`lvchange -q --syncaction repair vg0/mirror
+${weak(guest, `${start('vg1-before-cow')} + 2400`, 800)}
+umount /srv/origin; lvchange -q -an vg1/origin; lvchange -q -ay vg1/origin
+until lvs --noheadings -a -o lv_merge_failed vg1 | grep -q failed; do sleep 0.1; done`),
+      },
+      {
+        name: 'writecache-error',
+        ...sick,
+        findings: [critical('writecache-error', '/dev/vg1/written', 'refused')],
+        how: 'the snapshot merged after all; sectors with metadata of a write cache made to fail, and data written',
+        make: async (guest) => {
+          await guest.run(`set -e
+${weak(guest)}
+lvchange -q -an vg1/origin; lvchange -q -ay vg1/origin; while lvs vg1/before > /dev/null 2>&1; do sleep 0.1; done
+${weak(guest, `${start('vg1-first_cvol')} + 8`, 240)}`);
+          await guest.run('dd if=/dev/urandom of=/dev/vg1/written bs=64k count=16 oflag=direct,sync status=none', { ok: false });
+        },
+      },
+      {
+        name: 'volume-table-error',
+        ...sick,
+        findings: [critical('volume-table-error', '/dev/mapper/vg1-origin', 'refused')],
+        how: 'another volume, mounted, its table replaced with dmsetup wipe_table',
+        make: (guest) =>
+          guest.run(`dmsetup wipe_table vg1-written; lvremove -q -ff -y vg1/written
+mount /dev/vg1/origin /srv/origin; dmsetup wipe_table vg1-origin`),
+      },
+      {
+        name: 'cache-disk-missing',
+        ...sick,
+        findings: [critical('cache-disk-missing', '/dev/vg0/cached', 'refused'), warning('group-partial', 'vg0', 'refused')],
+        how: 'the disk pulled out that the cache of a mounted volume lies on',
+        make: async (guest) => {
+          await guest.run('umount /srv/origin; lvchange -q --refresh vg1/origin');
+          await guest.removeDisk('disk5');
+        },
       },
     ],
   },

@@ -58,6 +58,11 @@ export function consumersOf({ uuid }: Volume, { needed }: Pick<LvmFacts, 'needed
   return needed.byVolume.get(uuid) ?? [];
 }
 
+/** Somebody has it open, or it is wanted at boot. */
+export function isUsed(volume: Volume, facts: Pick<LvmFacts, 'needed'>): boolean {
+  return volume.isOpen === true || consumersOf(volume, facts).some(({ atBoot, isUp }) => atBoot || isUp);
+}
+
 function toNeededBy({ kind, name, atBoot, isUp, unit }: Consumer): NeededBy {
   return { kind, name, atBoot, isUp, unit };
 }

@@ -330,7 +330,7 @@ describe('groups', () => {
       facts,
     });
     expect(found).toMatchObject([
-      { code: 'group-partial', cause: { kind: 'disk', name: '/dev/sdb' } },
+      { code: 'group-partial', cause: { kind: 'disk', name: '/dev/sdb' }, refused: 'nothing is gone: let LVM look at /dev/sdb again' },
       { code: 'disk-hidden', data: { cause: 'it is not in the devices file' } },
     ]);
   });
@@ -369,9 +369,9 @@ describe('groups', () => {
         },
       },
     ]);
-    const leg = labelled('/dev/sdb', { signature: 'linux_raid_member', uuid: 'array' });
-    expect((await judge({ consumers, devices: [leg], facts: { arrays: { arrays: [] } } })).found).toMatchObject([
-      { severity: 'critical', data: { cause: 'it may be that the md array that /dev/sdb is a part of was not assembled' } },
+    const legs = ['/dev/sdb', '/dev/sdc'].map((node) => labelled(node, { signature: 'linux_raid_member', uuid: 'array' }));
+    expect((await judge({ consumers, devices: legs, facts: { arrays: { arrays: [] } } })).found).toMatchObject([
+      { severity: 'critical', data: { cause: 'it may be that the md array of /dev/sdb and /dev/sdc was not assembled' } },
     ]);
     expect((await judge({ consumers })).found).toMatchObject([{ code: 'group-unknown', severity: 'warning' }]);
     expect((await judge({ consumers: [consumer({ needs: ['/dev/md/x', '/dev/sdx', '/dev/mapper/other'] })] })).found).toEqual([]);
@@ -438,6 +438,48 @@ describe('pools, snapshots, raid and what is suspended', () => {
   ])('%s is found', async (code, volume) => {
     expect((await judge({ lvs: [volume] })).found).toMatchObject([{ code }]);
     expect((await judge({ lvs: [{ ...volume, ...VOLUME, lv_layout: volume.lv_layout }] })).found).toEqual([]);
+  });
+
+  it('a merge that failed is told once, of the snapshot, with how it is tried again', async () => {
+    const lvs = [
+      { ...VOLUME, lv_uuid: 'o', lv_name: 'data', lv_full_name: 'vg0/data', lv_attr: 'Owi-m-s---', lv_merge_failed: 'merge failed' },
+      { ...VOLUME, lv_name: '[before]', lv_path: '', lv_attr: 'Swi-m-s---', lv_merge_failed: 'merge failed', origin: 'data' },
+    ];
+    expect((await judge({ lvs })).found).toMatchObject([
+      { code: 'snapshot-merge-failed', refused: expect.stringContaining('lvchange -an -- vg0/data; lvchange -ay -- vg0/data') },
+    ]);
+  });
+
+  it('a pool in need of a check is checked first, and one that has failed is repaired first', async () => {
+    const marked = { ...NO_META, lv_check_needed: 'check needed', lv_attr: 'twi-cotzM-' };
+    expect((await judge({ lvs: [marked] })).found).toMatchObject([
+      {
+        refused: expect.stringMatching(
+          /itself; then lvchange -ay --config 'global\/thin_check_options=.*Only if that is refused: lvconvert/,
+        ),
+      },
+    ]);
+    expect((await judge({ lvs: [{ ...POOL, lv_attr: 'twi-aotzF-', lv_health_status: 'failed' }] })).found).toMatchObject([
+      { refused: expect.stringContaining('itself; then lvconvert --repair -- vg0/pool') },
+    ]);
+  });
+
+  it('metadata of a pool that is up through its volumes alone grows as well', async () => {
+    expect((await judge({ lvs: [{ ...NO_META, lv_active: '' }] })).found).toMatchObject([{ code: 'thin-pool-metadata-full' }]);
+  });
+
+  it('a device whose table is error, and one of which LVM does not tell what it has', async () => {
+    const lvs = [{ ...VOLUME, lv_attr: '-wi-XX--X-', lv_device_open: 'open' }];
+    const warning = (type: string) => `  WARNING: Detected ${type} segment type does not match expected type striped for vg0/vm1.\n`;
+    expect((await judge({ lvs, err: warning('error') })).found).toMatchObject([
+      { code: 'volume-table-error', severity: 'critical', subject: { name: '/dev/mapper/vg0-vm1' } },
+    ]);
+    const other = await judge({ lvs, err: warning('zero') });
+    expect([other.found, other.unjudged.map(({ why }) => why)]).toEqual([
+      [],
+      ['LVM cannot tell the state of its device (lv_attr -wi-XX--X-)'],
+    ]);
+    expect((await judge({ lvs: [{ ...lvs[0], lv_path: '' }], err: warning('error') })).found).toEqual([]);
   });
 
   it('metadata of a pool is doubled, where there is room for it and for the spare', async () => {

@@ -6,9 +6,10 @@ import { late } from './late/index.ts';
 import { raid } from './raid/index.ts';
 import { snapshots } from './snapshots/index.ts';
 import { suspended } from './suspended/index.ts';
+import { tables } from './tables/index.ts';
 import { thin } from './thin/index.ts';
 
-export const parts: readonly Part[] = [groups, thin, raid, snapshots, suspended, inactive, late];
+export const parts: readonly Part[] = [groups, thin, raid, snapshots, suspended, tables, inactive, late];
 
 /** The part whose code it is. */
 export function partOf(code: string): Part | undefined {

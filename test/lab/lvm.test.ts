@@ -158,29 +158,3 @@ cp --sparse=always ${guest.disk('disk2')} /run/copy/disk; losetup -f /run/copy/d
     expect(findingOf(twice, 'disk-duplicate', 'vg0').severity).toBe('critical');
   });
 }
-
-it('a pool without room, a snapshot without room, and a volume that somebody suspended', async () => {
-  const { guest, doctor } = await open();
-  await guest.run(`set -e
-vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
-lvcreate -q -y -L 64M -T vg0/pool; lvchange -q --errorwhenfull y vg0/pool; lvcreate -q -y -V 100M -T vg0/pool -n thin
-lvcreate -q -y -W n -L 310M -n held vg0; mkfs.xfs -q /dev/vg0/held; mkdir /srv/held; mount /dev/vg0/held /srv/held
-lvcreate -q -y -W n -L 40M -n origin vg0; lvcreate -q -y -s -L 8M -n before vg0/origin; sync`);
-  await expectWell(doctor);
-  await guest.run('dd if=/dev/urandom of=/dev/vg0/origin bs=1M count=20 conv=fsync status=none');
-  await guest.run('dd if=/dev/urandom of=/dev/vg0/thin bs=1M oflag=direct status=none', { ok: false });
-  await guest.suspend('vg0-held');
-
-  const { code, report } = await doctor.check();
-  expect([found(report), code]).toEqual([
-    ['snapshot-invalid /dev/vg0/before', 'thin-pool-data-full /dev/mapper/vg0-pool', 'volume-suspended /dev/mapper/vg0-held'],
-    2,
-  ]);
-  expect(refusalOf(report, 'snapshot-invalid', '/dev/vg0/before')).toContain('lvremove -- vg0/before');
-  expect(refusalOf(report, 'thin-pool-data-full', '/dev/mapper/vg0-pool')).toContain('lvextend -L +SIZE -- vg0/pool');
-
-  const fixed = await doctor.fix('--auto', 'disruptive');
-  expect(fixed.report.repairs.find(({ finding }: Report) => finding.code === 'volume-suspended').outcome).toBe('repaired');
-  await guest.run('touch /srv/held/file; lvremove -q -y vg0/before; lvextend -q -L +64M vg0/pool');
-  await expectWell(doctor);
-});

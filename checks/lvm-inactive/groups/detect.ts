@@ -14,6 +14,8 @@ export interface GroupData {
   uuids: string[];
   missing: number;
   total: number;
+  /** Devices that carry missing disks, and that LVM does not look at. */
+  hidden: string[];
 }
 
 interface UnknownGroupData {
@@ -63,17 +65,19 @@ function dataOf(name: string, list: { name: string; uuid: string; says: string }
     uuids: [...new Set(list.map(({ uuid }) => uuid))],
     missing: group?.missingDisks ?? list.length,
     total: group?.disks ?? 0,
+    hidden: [],
   };
 }
 
 function partial(name: string, away: MissingDisk[], facts: LvmFacts): GroupFound {
   const group = facts.lvm.groups.find((each) => each.name === name);
-  const hiddenAt = away.find((disk) => disk.hiddenAt !== undefined)?.hiddenAt;
+  const hidden = away.flatMap(({ hiddenAt }) => hiddenAt ?? []);
+  const [hiddenAt] = hidden;
   return {
     code: 'group-partial',
     severity: 'warning',
     subject: subjectOfGroup(name),
-    data: dataOf(name, away, facts),
+    data: { ...dataOf(name, away, facts), hidden },
     confidence: 'certain',
     evidence: [...(group === undefined ? [] : [describeGroup(group, facts.lvm)]), ...away.flatMap(({ evidence }) => evidence)],
     ...(hiddenAt !== undefined && { cause: { kind: 'disk', name: hiddenAt } }),
@@ -127,9 +131,9 @@ function unknownGroups(facts: LvmFacts): GroupFound[] {
     ...arrays.arrays
       .filter(({ state }) => state === 'inactive')
       .map(({ node, evidence }) => ({ says: `the md array ${node} did not start`, evidence })),
-    ...idleMembers(layers, arrays.arrays).map(({ node, line }) => ({
-      says: `the md array that ${node} is a part of was not assembled`,
-      evidence: quote(layers.seen, line),
+    ...[...Map.groupBy(idleMembers(layers, arrays.arrays), ({ uuid }) => uuid).values()].map((members) => ({
+      says: `the md array of ${members.map(({ node }) => node).join(' and ')} was not assembled`,
+      evidence: quote(layers.seen, members[0]?.line ?? ''),
     })),
     ...lockedLuks(layers).map(({ node, line }) => ({ says: `LUKS on ${node} is locked`, evidence: quote(layers.seen, line) })),
     ...hiddenDisks(facts).map(({ node, line }) => ({ says: `LVM does not look at ${node}`, evidence: quote(layers.seen, line) })),

@@ -18,9 +18,12 @@ export const groups: Part = {
 
 /** Nothing here heals without a person: the commands are shown, and never run. */
 function refusal({ code, data, subject }: Finding<GroupFound>): string {
-  const { group, nodes } = data as GroupData;
+  const { group, nodes, missing, hidden } = data as GroupData;
   switch (code) {
     case 'group-partial':
+      if (hidden.length === missing) {
+        return `nothing is gone: let LVM look at ${hidden.join(' and ')} again`;
+      }
       return `bring the disk back. Only if it is gone for good, and what lay on it with it: ${shellLine(['vgreduce', '--removemissing', '--test', '--', group])} shows what would be removed; without --test, and with --force, it destroys the volumes that had a part there`;
     case 'disk-returned':
       return `volumes on it may have been written to meanwhile. If it is the same, healthy disk: ${shellLine(['vgck', '--updatemetadata', '--', group])}; ${shellLine(['vgextend', '--restoremissing', '--', group, ...nodes])}; then lvchange --refresh of its raid volumes`;

@@ -1,7 +1,7 @@
 import type { Found, Severity } from '../../../src/check/types.ts';
 import { isRedundant } from '../../../src/facts/lvm/activation.ts';
 import type { Volume } from '../../../src/facts/lvm/index.ts';
-import { consumersOf, lineOf, ourGroups, type Sought, subjectOf, subjectOfGroup, type VolumeData, volumeData } from '../data.ts';
+import { isUsed, lineOf, ourGroups, type Sought, subjectOf, subjectOfGroup, type VolumeData, volumeData } from '../data.ts';
 import type { LvmFacts } from '../facts.ts';
 
 type RaidCode = 'raid-degraded' | 'raid-refresh-needed' | 'raid-mismatches' | 'cache-disk-missing' | 'writecache-error';
@@ -25,8 +25,7 @@ function judge(volume: Volume, facts: LvmFacts): RaidFound | undefined {
   const isPartial = volume.health === 'partial';
   return {
     code,
-    severity:
-      code === 'cache-disk-missing' && consumersOf(volume, facts).some(({ atBoot, isUp }) => atBoot || isUp) ? 'critical' : severity,
+    severity: code === 'cache-disk-missing' && isUsed(volume, facts) ? 'critical' : severity,
     subject: { ...subjectOf(volume), ...(code === 'cache-disk-missing' && { key: 'cache' }) },
     data: { ...volumeData(volume, facts), device: volume.device ?? null },
     confidence: 'certain',

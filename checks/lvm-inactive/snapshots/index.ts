@@ -17,19 +17,23 @@ export const snapshots: Part = {
     return { findings: sick.flatMap((volume) => judge(volume, facts) ?? []) };
   },
   plan({ code, data }) {
-    const { volume } = data as VolumeData;
+    const { volume, origin } = data as SnapshotFound['data'];
+    const tryAgain = `${shellLine(['lvchange', '-an', '--', origin])}; ${shellLine(['lvchange', '-ay', '--', origin])}`;
     return code === 'snapshot-invalid'
       ? { refused: `only removing it is left, and that is yours to do: ${shellLine(['lvremove', '--', volume])}. Never merge it` }
-      : { refused: `look why with dmesg; with its origin closed it is tried again: ${shellLine(['lvchange', '--refresh', '--', volume])}` };
+      : {
+          refused: `look why with dmesg, and bring the disk in order that it lies on. It is tried again when its origin is activated anew, which nobody may have open: ${tryAgain}. Until then what is not merged is read from the snapshot`,
+        };
   },
 };
 
 function codeOf({ attr, isInvalidSnapshot, mergeFailed }: Volume): SnapshotFound['code'] | undefined {
-  const state = attr[4];
+  const [type, state] = [attr[0], attr[4]];
   if (isInvalidSnapshot || state === 'I' || state === 'S') {
     return 'snapshot-invalid';
   }
-  return mergeFailed || state === 'm' || state === 'M' ? 'snapshot-merge-failed' : undefined;
+  // LVM says it of both, the snapshot and its origin.
+  return type !== 'O' && (mergeFailed || state === 'm' || state === 'M') ? 'snapshot-merge-failed' : undefined;
 }
 
 function judge(volume: Volume, facts: LvmFacts): SnapshotFound | undefined {

@@ -1,7 +1,6 @@
 import type { Finding, Found, Plan, Subject } from '../../../src/check/types.ts';
-import type { Volume } from '../../../src/facts/lvm/index.ts';
 import { resumeMapping } from '../../../src/steps/resuming.ts';
-import { consumersOf, lineOf, type Part, refuseWithoutRights, type Sought, type VolumeData, volumeData } from '../data.ts';
+import { isUsed, lineOf, type Part, refuseWithoutRights, type Sought, type VolumeData, volumeData } from '../data.ts';
 import type { LvmFacts } from '../facts.ts';
 
 type SuspendedFound = Found<'volume-suspended', VolumeData & { device: string; dm: string }>;
@@ -33,10 +32,6 @@ function seek(facts: LvmFacts): Sought {
     }
   }
   return { findings, unjudged };
-}
-
-function isUsed(volume: Volume, facts: LvmFacts): boolean {
-  return volume.isOpen === true || consumersOf(volume, facts).some(({ atBoot, isUp }) => atBoot || isUp);
 }
 
 function planSuspended({ data }: Finding<SuspendedFound>, facts: LvmFacts): Plan {

@@ -51,15 +51,16 @@ function judge(pool: Volume, facts: LvmFacts): PoolFound | undefined {
   };
 }
 
-function codeOf({ attr, health, needsCheck, isActive, metadataPercent, dataPercent }: Volume): PoolCode | undefined {
+/** Of a pool that is down LVM tells no percentage. */
+function codeOf({ attr, health, needsCheck, metadataPercent, dataPercent }: Volume): PoolCode | undefined {
   if (health === 'failed' || attr[8] === 'F') {
     return 'thin-pool-failed';
   }
   if (needsCheck || attr[4] === 'c' || attr[4] === 'C') {
     return 'thin-pool-needs-check';
   }
-  if (health === 'metadata_read_only' || attr[8] === 'M' || (isActive && metadataPercent === 100)) {
+  if (health === 'metadata_read_only' || attr[8] === 'M' || metadataPercent === 100) {
     return 'thin-pool-metadata-full';
   }
-  return health === 'out_of_data' || attr[8] === 'D' || (isActive && dataPercent === 100) ? 'thin-pool-data-full' : undefined;
+  return health === 'out_of_data' || attr[8] === 'D' || dataPercent === 100 ? 'thin-pool-data-full' : undefined;
 }

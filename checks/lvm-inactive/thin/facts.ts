@@ -10,7 +10,8 @@ export const poolMetadata = defineCondition(
     const pool = volumes.find(({ uuid, fullName }) => uuid === args.uuid && fullName === args.pool);
     const expected = `metadata of ${args.pool} ${args.full ? `full, of ${args.size} bytes` : `with room, of more than ${args.size} bytes`}`;
     const not = (found: string): Holds => ({ holds: false, expected, found });
-    if (pool === undefined || pool.isActive !== true || pool.metadataPercent === undefined) {
+    // The pool may be up while it is not active by itself: its volumes are.
+    if (pool === undefined || pool.metadataPercent === undefined) {
       return not(pool === undefined ? 'LVM knows no such pool' : 'LVM does not tell');
     }
     if (pool.needsCheck || pool.isSuspended) {

@@ -11,6 +11,8 @@ import type { PoolFound } from './detect.ts';
 import { groupHasRoom, poolMetadata } from './facts.ts';
 
 const MIB = 2 ** 20;
+/** thin_check(8), which LVM runs before it activates a pool, leaves the mark alone unless it is told. Neither takes lvconvert it off. */
+const CLEARING = 'global/thin_check_options=["-q","--clear-needs-check-flag"]';
 
 export function planThin({ code, data }: Finding<PoolFound>, facts: LvmFacts): Plan {
   const { lvm } = facts;
@@ -28,8 +30,14 @@ export function planThin({ code, data }: Finding<PoolFound>, facts: LvmFacts): P
       refused: `how much it may take is yours to say (${free}): ${shellLine(['lvextend', '-L', '+SIZE', '--', pool.fullName])}; or free some with fstrim in its volumes, or by removing snapshots. Then look at their file systems`,
     };
   }
+  const first = `it is mended while nobody uses it: keep a backup of ${group.name}'s metadata (vgcfgbackup), and deactivate all its volumes and the pool itself`;
+  const repair = `${shellLine(['lvconvert', '--repair', '--', pool.fullName])}. Keep the ${pool.name}_meta0 that is left: it is the old metadata`;
+  const check = `${shellLine(['lvchange', '-ay', '--config', CLEARING, '--', pool.fullName])} checks the metadata and takes the mark off where they are sound`;
   return {
-    refused: `it must be repaired while nobody uses it, with a backup of ${group.name}'s metadata (vgcfgbackup): deactivate all its volumes, then ${shellLine(['lvconvert', '--repair', '--', pool.fullName])}. Keep the ${pool.name}_meta0 that is left: it is the old metadata`,
+    refused:
+      code === 'thin-pool-failed'
+        ? `${first}; then ${repair}. If it is marked as in need of a check then, deactivate it once more: ${check}`
+        : `${first}; then ${check}. Only if that is refused: ${repair}, and check once more, for the mark stays`,
   };
 }
 

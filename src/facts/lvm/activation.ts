@@ -131,6 +131,9 @@ export const volumeActive = defineCondition('volume-active', function* (args: Vo
   if (found.isActive !== true || found.isSuspended || found.device === undefined) {
     return not(found.isSuspended ? 'it is suspended' : `it is not active (${found.attr})`);
   }
+  if (isTableUnknown(found)) {
+    return not(`its device has not the table that LVM gave it (${found.attr})`);
+  }
   const answer = yield* run(['stat', '-L', '-c', '%F %t:%T', '--', found.path || found.mapper], { limitMs: 2000, suspect: true });
   const [major, minor] = found.device.split(':').map((part) => Number(part).toString(16));
   // block special file fd:1a
@@ -138,6 +141,11 @@ export const volumeActive = defineCondition('volume-active', function* (args: Vo
     ? { holds: true }
     : not(answer.state === 'ok' && answer.code === 0 ? `its node is ${outputOf(answer).trim()}` : whyNot(answer));
 });
+
+/** LVM calls it active, and its device is not what LVM made: `-wi-XX--X-`. */
+export function isTableUnknown({ isActive, attr }: Volume): boolean {
+  return isActive === true && attr[4] === 'X';
+}
 
 /** The group has all its disks, each once, and is this host's: its metadata may be written. */
 export const groupWhole = defineCondition('group-whole', function* (args: { group: string }): Asking<Holds> {

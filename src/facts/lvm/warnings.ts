@@ -13,6 +13,17 @@ export interface DiskWarnings {
   preferred: ReadonlyMap<string, Evidence>;
 }
 
+/** `vg/data` → the line about its device, which answers all that is read and written with errors. */
+export function errorTables({ warnings }: Pick<Lvm, 'warnings'>): ReadonlyMap<string, Evidence> {
+  return new Map(
+    warnings.flatMap((evidence) => {
+      // WARNING: Detected error segment type does not match expected type striped for vg0/data.
+      const [, volume] = /^WARNING: Detected error segment type does not match expected type \S+ for (\S+)\.$/.exec(evidence.excerpt) ?? [];
+      return volume === undefined ? [] : [[volume, evidence] as const];
+    }),
+  );
+}
+
 export function diskWarnings({ warnings }: Pick<Lvm, 'warnings'>): DiskWarnings {
   const missing = new Map<string, { lastSeen: string; evidence: Evidence }>();
   const returned = new Map<string, { disk: string; evidence: Evidence }[]>();
