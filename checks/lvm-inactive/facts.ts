@@ -6,7 +6,7 @@ import { namedDevices } from '../../src/facts/device-names.ts';
 import { type Looked, lookAt } from '../../src/facts/look.ts';
 import { bootActivation, lvmConfig, systemId } from '../../src/facts/lvm/config.ts';
 import { type Lvm, lvmIfHere } from '../../src/facts/lvm/index.ts';
-import { layers, lockedLuks, sickArrays } from '../../src/facts/lvm/layers.ts';
+import { layers, lockedLuks, type SickArray, sickArrays } from '../../src/facts/lvm/layers.ts';
 import { groupLocks } from '../../src/facts/lvm/locks.ts';
 import { mayHang } from '../../src/facts/mount-kinds.ts';
 import { mountTable } from '../../src/facts/mountinfo.ts';
@@ -60,12 +60,15 @@ const wasInUse = defineFact('lvm-inactive.was-in-use', function* (): Asking<bool
   return outputOf(answer) !== '';
 });
 
-const arrays = defineFact('lvm-inactive.arrays', function* () {
+const arrays = defineFact('lvm-inactive.arrays', function* (): Asking<{ arrays: SickArray[]; why?: string }> {
   yield* lvm();
   const below = yield* layers();
-  const hasArrays =
-    below.why !== undefined || below.devices.some(({ signature, type }) => signature === 'linux_raid_member' || /^raid/.test(type));
-  return hasArrays ? yield* sickArrays() : { arrays: [] };
+  const isAssembled = below.devices.some(({ type }) => /^raid/.test(type));
+  if (below.why === undefined && !isAssembled && !below.devices.some(({ signature }) => signature === 'linux_raid_member')) {
+    return { arrays: [] };
+  }
+  const found = yield* sickArrays();
+  return found ?? { arrays: [], ...(isAssembled && { why: '/proc/mdstat is not there, and md arrays are' }) };
 });
 
 /** Who needs which volume. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fakeTarget, said, wordsOf } from '../../test/fake-target.ts';
+import { examine } from '../check/condition.ts';
 import { Round } from '../engine/round.ts';
-import { suspendedMappings } from './suspended.ts';
+import { mappingForgotten, suspendedMappings } from './suspended.ts';
 
 const TABLE =
   '1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:22 / /sys rw - sysfs sysfs rw\n3 1 253:0 / /a rw - xfs /dev/mapper/vg-a rw\n4 1 253:0 / /bind rw - xfs /dev/mapper/vg-a rw\n5 1 253:1 / /b rw - ext4 /dev/mapper/vg-b rw\n';
@@ -66,5 +67,37 @@ describe('suspendedMappings', () => {
       '/sys/block/dm-0/dm/suspended',
       '/sys/block/dm-1/dm/suspended',
     ]);
+  });
+});
+
+describe('mappingForgotten', () => {
+  const LOCK = '1: FLOCK  ADVISORY  WRITE 585 00:18:40 0 EOF\n';
+
+  async function forgotten(processes: string[], locks = '', tables = 'Live'): Promise<unknown> {
+    const answers: [start: string, text: string][] = [
+      ['/sys/dev/block/253:0/dm/name', 'vg-a\n'],
+      ['/sys/dev/block/253:0/dm/', '1\n'],
+      ['dmsetup info', `  ${tables}\n`],
+      ['find /proc ', ['systemd', ...processes].map((comm, index) => `/proc/${index + 1}/comm:${comm}\n`).join('')],
+      ['find /run/lock/lvm', 'lvm 24 1\nV_vg 24 40\n'],
+      ['/proc/locks', locks],
+      ['/proc/585/comm', 'dmeventd\n'],
+    ];
+    const target = fakeTarget((probe) => said(answers.find(([start]) => wordsOf(probe).startsWith(start))?.[1] ?? ''));
+    const round = new Round({ ...target, via: 'recording' }, Date.now() + 5000);
+    const held = await round.gather(examine(mappingForgotten({ device: '253:0', name: 'vg-a' })));
+    return held.holds || held.found;
+  }
+
+  it('holds while nobody is at work on volumes', async () => {
+    expect(await forgotten(['sshd', 'multipathd'])).toBe(true);
+    expect(await forgotten(['lvconvert'])).toBe('lvconvert (pid 2) at work');
+    expect(await forgotten([], '', 'Both')).toBe('tables loaded: Both');
+  });
+
+  it('beside dmeventd, which runs wherever something is monitored, while it holds no lock', async () => {
+    expect(await forgotten(['dmeventd'])).toBe(true);
+    expect(await forgotten(['dmeventd'], LOCK)).toBe('dmeventd holds a lock of LVM');
+    expect(await forgotten(['dmeventd'], 'garbled\n')).toContain('/proc/locks');
   });
 });

@@ -3,6 +3,7 @@ import { all, defineFact, outputOf, pause, read, run, whyNot } from '../check/as
 import { defineCondition } from '../check/condition.ts';
 import type { Answer, Asking, Evidence, Holds } from '../check/types.ts';
 import { blockDevices, onBlocks } from './block-devices.ts';
+import { groupLocks } from './lvm/locks.ts';
 import { mountTable } from './mountinfo.ts';
 
 /** A snapshot or a new table suspends a device for a moment. */
@@ -143,9 +144,10 @@ export const heldMappings = defineFact('held-mappings', function* (devices: stri
   return found;
 });
 
-/** What suspends devices, or works on what another one has suspended. dmeventd does so within itself, unseen from outside. */
-const AT_WORK =
-  /^(lv|vg|pv|fsadm$|dmsetup$|dmeventd$|cryptsetup|multipath$|kpartx$|veritysetup|integritysetup|thin_|cache_|blkdeactivate|vdo)/;
+/** What suspends devices, or works on what another one has suspended. */
+const AT_WORK = /^(lv|vg|pv|fsadm$|dmsetup$|cryptsetup|multipath$|kpartx$|veritysetup|integritysetup|thin_|cache_|blkdeactivate|vdo)/;
+/** Runs wherever a raid, pool or snapshot is monitored. It works on volumes within itself, and holds the lock of their group meanwhile. */
+const MONITOR = 'dmeventd';
 
 /**
  * The device is suspended, has been for some seconds, and seems forgotten: no command that may have suspended it runs, and no
@@ -162,16 +164,29 @@ export const mappingForgotten = defineCondition('mapping-forgotten', function* (
   if (outputOf(tables).trim() !== 'Live') {
     return not(tables.state === 'ok' && tables.code === 0 ? `tables loaded: ${outputOf(tables).trim()}` : whyNot(tables));
   }
+  const busy = yield* whoIsAtWork();
+  return busy === undefined ? { holds: true } : not(busy);
+});
+
+/** As a clause; undefined: nobody. */
+function* whoIsAtWork(): Asking<string | undefined> {
   const names = ['find', '/proc', '-mindepth', '2', '-maxdepth', '2', '-regextype', 'posix-egrep', '-regex', '/proc/[0-9]+/comm'];
   const answer = yield* run([...names, '-exec', 'grep', '-sH', '.', '{}', '+']);
   // /proc/972/comm:lvconvert
   const processes = [...outputOf(answer).matchAll(/^\/proc\/(\d+)\/comm:(.*)$/gm)];
   if (answer.state !== 'ok' || processes.length === 0) {
-    return not(`the processes could not be listed: ${whyNot(answer)}`);
+    return `the processes could not be listed: ${whyNot(answer)}`;
   }
   const atWork = processes.filter(([, , comm = '']) => AT_WORK.test(comm)).map(([, pid, comm]) => `${comm} (pid ${pid})`);
-  return atWork.length === 0 ? { holds: true } : not(`${atWork.join(', ')} at work`);
-});
+  if (atWork.length > 0) {
+    return `${atWork.join(', ')} at work`;
+  }
+  if (!processes.some(([, , comm]) => comm === MONITOR)) {
+    return undefined;
+  }
+  const { held, why } = yield* groupLocks();
+  return [...held.values()].some(({ command }) => command === MONITOR) ? `${MONITOR} holds a lock of LVM` : why;
+}
 
 /** Whether the device is suspended this moment. */
 export const mappingSuspended = defineCondition(

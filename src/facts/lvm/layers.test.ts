@@ -60,7 +60,7 @@ unused devices: <none>
 `;
 
   it('tells arrays that did not start, and those that lack members', async () => {
-    const { arrays } = await gather(sickArrays(), () => said(MDSTAT));
+    const { arrays = [] } = (await gather(sickArrays(), () => said(MDSTAT))) ?? {};
     expect(arrays.map(({ node, state }) => [node, state])).toEqual([
       ['/dev/md1', 'degraded'],
       ['/dev/md0', 'inactive'],
@@ -70,7 +70,7 @@ unused devices: <none>
   });
 
   it('leaves parts of arrays that were never assembled, not those that an array lost', async () => {
-    const { arrays } = await gather(sickArrays(), () => said(MDSTAT));
+    const { arrays = [] } = (await gather(sickArrays(), () => said(MDSTAT))) ?? {};
     const leg = (name: string, uuid: string, above: string[] = []) =>
       ({ node: `/dev/${name}`, uuid, above, signature: 'linux_raid_member' }) as Labelled;
     const devices = [leg('sdb', 'a0'), leg('sdx', 'a0'), leg('sdc', 'a1', ['md1']), leg('sdf', 'a1'), leg('sdg', 'a3')];
@@ -78,8 +78,8 @@ unused devices: <none>
   });
 
   it('none without the driver; could not tell where it is not whole', async () => {
-    expect(await gather(sickArrays(), () => absent())).toEqual({ arrays: [] });
-    expect((await gather(sickArrays(), () => said(MDSTAT.slice(0, 90)))).why).toBe('/proc/mdstat: unknown format');
+    expect(await gather(sickArrays(), () => absent())).toBeUndefined();
+    expect((await gather(sickArrays(), () => said(MDSTAT.slice(0, 90))))?.why).toBe('/proc/mdstat: unknown format');
   });
 });
 

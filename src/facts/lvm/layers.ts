@@ -83,12 +83,12 @@ export interface SickArray {
   evidence: Evidence;
 }
 
-/** `why`: it could not be told. */
-export const sickArrays = defineFact('md-arrays', function* (): Asking<{ arrays: SickArray[]; why?: string }> {
+/** `why`: it could not be told. undefined: the kernel has no driver for arrays. */
+export const sickArrays = defineFact('md-arrays', function* (): Asking<{ arrays: SickArray[]; why?: string } | undefined> {
   const probe: Probe = { kind: 'read', path: '/proc/mdstat' };
   const answer = yield* read('/proc/mdstat');
   if (answer.state === 'absent') {
-    return { arrays: [] };
+    return undefined;
   }
   const text = outputOf(answer);
   if (answer.state !== 'ok' || !/^unused devices: .*\n$/m.test(text)) {
