@@ -28,6 +28,26 @@ const start = (volume: string) => `$(dmsetup table ${volume} | cut -d ' ' -f 5)`
 /** Metadata blocks are taken until none can be had: each thin volume takes one. */
 const exhaust = (pool: string) => `for id in $(seq 1000 2000); do dmsetup message ${pool} 0 "create_thin $id" 2> /dev/null || break; done`;
 
+const LIBVIRTD = `[Unit]
+Description=Virtualization daemon
+[Service]
+ExecStart=/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
+`;
+const GUEST_ON_VOLUME = `<domain type='kvm'>
+  <name>vm1</name>
+  <uuid>0f4c1d52-7a0e-4c53-9a44-0d5c2b2f6a11</uuid>
+  <devices>
+    <disk type='block' device='disk'>
+      <driver name='qemu' type='raw'/>
+      <source dev='/dev/vg0/vm1'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+  </devices>
+</domain>
+`;
+
 export const LVM_GROUPS: Record<string, CaseGroup> = {
   lvm: {
     check: 'lvm-inactive',
@@ -194,6 +214,20 @@ lvm lvmdevices --adddev ${guest.disk('disk1')}; lvm lvmdevices --adddev ${guest.
 vgck --updatemetadata vg0; vgextend -q --restoremissing vg0 $(readlink -f ${guest.disk('disk3')}); sync
 dd if=${guest.disk('disk3')} of=${guest.disk('disk4')} bs=4M conv=sparse,fsync status=none; udevadm settle`),
       },
+      {
+        name: 'volume-on-lost-disk',
+        ...sick,
+        findings: [critical('volume-table-error', '/dev/mapper/vg0-far', 'refused')],
+        how: 'the copy gone; a mounted volume, its disk pulled out and connected again, under another name',
+        make: async (guest) => {
+          await guest.run(`set -e
+wipefs -q -a ${guest.disk('disk4')}; udevadm settle; lvchange -q -ay vg0/far
+mkfs.ext4 -q /dev/vg0/far; mkdir /srv/far; mount /dev/vg0/far /srv/far; sync`);
+          await guest.removeDisk('disk3');
+          await guest.addDisk('disk3');
+          await guest.run('udevadm settle');
+        },
+      },
     ],
   },
   'lvm-layers': {
@@ -323,7 +357,7 @@ dd if=/dev/urandom of=/srv/origin/file bs=1M count=24 conv=fsync status=none; lv
         name: 'healthy-kinds',
         ...healthy(
           ...['raid-mismatches', 'raid-degraded', 'raid-refresh-needed', 'snapshot-invalid', 'snapshot-merge-failed'],
-          ...['cache-disk-missing', 'writecache-error', 'volume-table-error', 'volume-inactive'],
+          ...['cache-disk-missing', 'cache-failed', 'writecache-error', 'volume-table-error', 'volume-inactive'],
         ),
         how: 'a raid1, one with integrity and one that is inactive, swap in use, a volume with a cache and one with a write cache, a merge that waits',
       },
@@ -380,6 +414,52 @@ mount /dev/vg1/origin /srv/origin; dmsetup wipe_table vg1-origin`),
           await guest.run('umount /srv/origin; lvchange -q --refresh vg1/origin');
           await guest.removeDisk('disk5');
         },
+      },
+      {
+        name: 'cache-failed',
+        ...sick,
+        findings: [critical('cache-failed', '/dev/vg0/cached', 'refused')],
+        how: 'the disk connected again, under another name, and the volume that went on using the old one refreshed and read',
+        make: async (guest) => {
+          await guest.addDisk('disk5');
+          await guest.run('udevadm settle; umount /srv/cached; dd if=/dev/vg0/cached of=/dev/null bs=1M count=8 iflag=direct status=none', {
+            ok: false,
+          });
+          await guest.run('lvchange -q --refresh vg0/cached');
+        },
+      },
+    ],
+  },
+  'lvm-late': {
+    check: 'lvm-inactive',
+    prepare: async (guest) => {
+      await guest.write('/etc/systemd/system/libvirtd.service', LIBVIRTD);
+      await guest.write('/etc/libvirt/qemu/vm1.xml', GUEST_ON_VOLUME);
+      await guest.run(`set -e
+vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
+lvcreate -q -y -W n -L 310M -n data vg0; mkfs.xfs -q /dev/vg0/data; lvcreate -q -y -W n -L 40M -n vm1 vg0
+echo '/dev/vg0/data /srv/data xfs nofail,x-systemd.device-timeout=5s 0 0' >> /etc/fstab; mkdir /srv/data
+mkdir /etc/libvirt/qemu/autostart; ln -s /etc/libvirt/qemu/vm1.xml /etc/libvirt/qemu/autostart; systemctl enable -q libvirtd.service; sync`);
+      await guest.removeDisk('disk2');
+      await guest.reboot();
+      await guest.addDisk('disk2');
+      await guest.run("timeout 60 sh -c 'until [ -b /dev/vg0/data -a -b /dev/vg0/vm1 ]; do sleep 0.5; done'; udevadm settle");
+    },
+    cases: [
+      {
+        name: 'volume-activated-late',
+        ...sick,
+        findings: [
+          warning('volume-activated-late', '/dev/vg0/data', 'disruptive'),
+          warning('volume-activated-late', '/dev/vg0/vm1', 'refused'),
+        ],
+        how: 'a boot without one of the two disks of a group, which was connected afterwards: a nofail line of fstab with a volume of it, and a guest with autostart by the files of libvirt, whose daemon is a service of its name that sleeps',
+      },
+      {
+        name: 'healthy-stopped-by-hand',
+        ...healthy('volume-activated-late'),
+        how: 'the same host, the mount started and unmounted by hand, autostart of the guest turned off',
+        make: (guest) => guest.run('systemctl start srv-data.mount; umount /srv/data; rm /etc/libvirt/qemu/autostart/vm1.xml'),
       },
     ],
   },

@@ -1,12 +1,13 @@
 /** What this check needs to know. */
 import { defineFact, NotHere, outputOf, run, Unknown, whyNot } from '../../src/check/asking.ts';
 import type { Asking, Facts } from '../../src/check/types.ts';
+import { type LostMappings, lostMappings } from '../../src/facts/block-devices.ts';
 import { consumers } from '../../src/facts/consumers/index.ts';
 import { namedDevices } from '../../src/facts/device-names.ts';
 import { type Looked, lookAt } from '../../src/facts/look.ts';
 import { bootActivation, lvmConfig, systemId } from '../../src/facts/lvm/config.ts';
 import { type Lvm, lvmIfHere } from '../../src/facts/lvm/index.ts';
-import { layers, lockedLuks, type SickArray, sickArrays } from '../../src/facts/lvm/layers.ts';
+import { type Layers, layers, lockedLuks, type SickArray, sickArrays } from '../../src/facts/lvm/layers.ts';
 import { groupLocks } from '../../src/facts/lvm/locks.ts';
 import { mayHang } from '../../src/facts/mount-kinds.ts';
 import { mountTable } from '../../src/facts/mountinfo.ts';
@@ -93,6 +94,22 @@ const places = defineFact('lvm-inactive.places', function* (): Asking<ReadonlyMa
   return free.length === 0 ? new Map() : yield* lookAt(free, LIMIT);
 });
 
+interface Below extends Layers {
+  /** Active volumes that lsblk leaves out, as it does with what stands on a disk that left, by `major:minor`. */
+  leftOut?: ReadonlySet<string>;
+  /** Asked only where there are such. */
+  lost?: LostMappings['lost'];
+}
+
+const below = defineFact('lvm-inactive.layers', function* (): Asking<Below> {
+  const { volumes } = yield* lvm();
+  const known = yield* layers();
+  const shown = new Set(known.devices.map(({ device }) => device));
+  const active = volumes.flatMap(({ isActive, path, device }) => (isActive && path !== '' && device !== undefined ? [device] : []));
+  const leftOut = new Set(active.filter((device) => !shown.has(device)));
+  return known.why !== undefined || leftOut.size === 0 ? known : { ...known, leftOut, lost: (yield* lostMappings()).lost };
+});
+
 const suspended = defineFact('lvm-inactive.suspended', function* () {
   const { volumes } = yield* lvm();
   const devices = volumes.flatMap(({ isSuspended, device }) => (isSuspended && device !== undefined ? [device] : []));
@@ -128,6 +145,20 @@ const ownSystemId = defineFact('lvm-inactive.system-id', function* () {
   return groups.some((group) => group.systemId !== '') ? yield* systemId() : undefined;
 });
 
-export const needs = { lvm, layers, arrays, needed, places, suspended, locks, order, config, boot, ownSystemId, table: mountTable, self };
+export const needs = {
+  lvm,
+  layers: below,
+  arrays,
+  needed,
+  places,
+  suspended,
+  locks,
+  order,
+  config,
+  boot,
+  ownSystemId,
+  table: mountTable,
+  self,
+};
 
 export type LvmFacts = Facts<typeof needs>;

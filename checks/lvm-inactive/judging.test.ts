@@ -434,6 +434,7 @@ describe('pools, snapshots, raid and what is suspended', () => {
     ['raid-degraded', { ...VOLUME, lv_attr: 'rwi-a-r-p-', lv_layout: 'raid,raid1', lv_health_status: 'partial' }],
     ['raid-mismatches', { ...VOLUME, lv_attr: 'rwi-a-r-m-', lv_layout: 'raid,raid1', lv_health_status: 'mismatches exist' }],
     ['cache-disk-missing', { ...OFF, lv_attr: 'Cwi---C-p-', lv_layout: 'cache', lv_health_status: 'partial' }],
+    ['cache-failed', { ...VOLUME, lv_attr: 'Cwi-a-C-F-', lv_layout: 'cache', lv_health_status: 'failed' }],
     ['writecache-error', { ...VOLUME, lv_attr: 'Cwi-a-C-E-', lv_layout: 'writecache' }],
   ])('%s is found', async (code, volume) => {
     expect((await judge({ lvs: [volume] })).found).toMatchObject([{ code }]);
@@ -480,6 +481,16 @@ describe('pools, snapshots, raid and what is suspended', () => {
       ['LVM cannot tell the state of its device (lv_attr -wi-XX--X-)'],
     ]);
     expect((await judge({ lvs: [{ ...lvs[0], lv_path: '' }], err: warning('error') })).found).toEqual([]);
+  });
+
+  it('a device below which the disk left', async () => {
+    const lost = new Map([['253:26', { name: 'vg0-vm1', evidence: { ...seen, excerpt: '253:26|8:32|vg0-vm1, and 8:32 is not there' } }]]);
+    const layers = { seen, devices: [], leftOut: new Set(['253:26']) };
+    expect((await judge({ lvs: [VOLUME], facts: { layers: { ...layers, lost } } })).found).toMatchObject([
+      { code: 'volume-table-error', severity: 'warning' },
+    ]);
+    const unsure = await judge({ lvs: [VOLUME], facts: { layers: { ...layers, lost: new Map() } } });
+    expect([unsure.found, unsure.unjudged.length]).toEqual([[], 1]);
   });
 
   it('metadata of a pool is doubled, where there is room for it and for the spare', async () => {

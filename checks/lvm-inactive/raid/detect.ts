@@ -4,7 +4,7 @@ import type { Volume } from '../../../src/facts/lvm/index.ts';
 import { isUsed, lineOf, ourGroups, type Sought, subjectOf, subjectOfGroup, type VolumeData, volumeData } from '../data.ts';
 import type { LvmFacts } from '../facts.ts';
 
-type RaidCode = 'raid-degraded' | 'raid-refresh-needed' | 'raid-mismatches' | 'cache-disk-missing' | 'writecache-error';
+type RaidCode = 'raid-degraded' | 'raid-refresh-needed' | 'raid-mismatches' | 'cache-disk-missing' | 'cache-failed' | 'writecache-error';
 
 export type RaidFound = Found<RaidCode, VolumeData & { device: string | null }>;
 
@@ -41,6 +41,9 @@ function codeOf(volume: Volume): [RaidCode, Severity] | undefined {
   }
   if (/\b(write)?cache\b/.test(layout) && (health === 'partial' || attr[8] === 'p')) {
     return ['cache-disk-missing', 'warning'];
+  }
+  if (/\bcache\b/.test(layout) && (health === 'failed' || attr[8] === 'F')) {
+    return ['cache-failed', 'critical'];
   }
   if (/\bwritecache\b/.test(layout) && attr[8] === 'E') {
     return ['writecache-error', 'critical'];

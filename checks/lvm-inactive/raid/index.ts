@@ -8,6 +8,7 @@ export const raid: Part = {
     'raid-refresh-needed': '{subject}: a leg of this raid volume was away, and does not take part yet',
     'raid-mismatches': '{subject}: the copies of this raid volume differ',
     'cache-disk-missing': '{subject}: a disk of this cached volume is missing, and with it what was not written back',
+    'cache-failed': '{subject}: the cache of this volume has failed, and it answers with errors',
     'writecache-error': '{subject}: the write cache of this volume met errors',
   },
   seek: seekRaid,

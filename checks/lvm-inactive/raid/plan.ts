@@ -46,11 +46,17 @@ export function planRaid({ code, data }: Finding<RaidFound>, facts: LvmFacts): P
       };
     case 'cache-disk-missing':
       return {
-        refused: `bring the disk of its cache back. Never activate it with --activationmode partial: that wedges it, and what the cache had not written back is on that disk alone`,
+        refused: `bring the disk of its cache back; then close it, and ${anew(volume)}, for it goes on using the disk that left. Never activate it with --activationmode partial: that wedges it, and what the cache had not written back is on that disk alone`,
       };
+    case 'cache-failed':
+      return { refused: `it reads its metadata anew when it is activated: see that its disks are in order, close it, and ${anew(volume)}` };
     default:
       return { refused: `what its write cache holds can no longer be written back: copy what can still be read, and look at dmesg` };
   }
+}
+
+function anew(volume: string): string {
+  return `${shellLine(['lvchange', '-an', '--', volume])}; ${shellLine(['lvchange', '-ay', '--', volume])}`;
 }
 
 function refresh(volume: string, uuid: string, group: string): Plan {
