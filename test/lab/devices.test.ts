@@ -1,5 +1,6 @@
 /** Disks that leave, volumes that lead nowhere or stand still, file systems that stop themselves, and room that is none. */
 import { expect, it, onTestFinished } from 'vitest';
+import { itInFull } from '../full.ts';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
 import { expectWell, leftBehind, mountLines, processes } from './looks.ts';
@@ -104,7 +105,7 @@ sleep 4; ls /srv/nfs; true`);
   await expectWell(doctor);
 });
 
-it('a suspended volume, whose readers nothing ends: at most one child stays there, until it is resumed', async () => {
+itInFull('a suspended volume, whose readers nothing ends: at most one child stays there, until it is resumed', async () => {
   const { guest, doctor } = await open(
     () => `volume stuck 310M; mkfs.xfs -q /dev/vg/stuck; mkdir /srv/stuck; mount /dev/vg/stuck /srv/stuck
 cd /srv/stuck; seq 3000 | xargs touch; cd /`,

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { itInFull } from '../full.ts';
 import { scratch } from '../scratch.ts';
 import { Guest } from './guest.ts';
 
@@ -79,29 +80,27 @@ it('has readers that not even SIGKILL ends, until their device is resumed', asyn
 });
 
 // The tests of what systemd does at boot rest on a reboot and a power cut too.
-if (process.env['STDOCTOR_TEST_FULL'] === '1') {
-  it('starts anew with what is on its disks', async () => {
-    const guest = await open();
-    const before = await guest.bootId();
-    await guest.run(
-      `mkfs.xfs -q -f ${guest.disk('disk1')}; mkdir /srv/data; echo "${guest.disk('disk1')} /srv/data xfs defaults 0 0" >> /etc/fstab; mount /srv/data`,
-    );
-    await guest.run('echo kept > /srv/data/file');
-    expect(await guest.reboot()).toBe('running');
-    expect(await guest.bootId()).not.toBe(before);
-    expect((await guest.run('findmnt -n -o FSTYPE /srv/data; cat /srv/data/file')).stdout).toBe('xfs\nkept\n');
-    expect(guest.console()).toMatch(/reboot: Restarting system.*Welcome to/s);
-  });
+itInFull('starts anew with what is on its disks', async () => {
+  const guest = await open();
+  const before = await guest.bootId();
+  await guest.run(
+    `mkfs.xfs -q -f ${guest.disk('disk1')}; mkdir /srv/data; echo "${guest.disk('disk1')} /srv/data xfs defaults 0 0" >> /etc/fstab; mount /srv/data`,
+  );
+  await guest.run('echo kept > /srv/data/file');
+  expect(await guest.reboot()).toBe('running');
+  expect(await guest.bootId()).not.toBe(before);
+  expect((await guest.run('findmnt -n -o FSTYPE /srv/data; cat /srv/data/file')).stdout).toBe('xfs\nkept\n');
+  expect(guest.console()).toMatch(/reboot: Restarting system.*Welcome to/s);
+});
 
-  it('loses what was not flushed when its power is cut', async () => {
-    const guest = await open();
-    const before = await guest.bootId();
-    await guest.run('echo kept > /root/flushed; sync; echo lost > /root/not-flushed');
-    expect(await guest.cutPower()).toBe('running');
-    expect(await guest.bootId()).not.toBe(before);
-    expect((await guest.run('cat /root/flushed; cat /root/not-flushed', { ok: false })).stdout).toBe('kept\n');
-  });
-}
+itInFull('loses what was not flushed when its power is cut', async () => {
+  const guest = await open();
+  const before = await guest.bootId();
+  await guest.run('echo kept > /root/flushed; sync; echo lost > /root/not-flushed');
+  expect(await guest.cutPower()).toBe('running');
+  expect(await guest.bootId()).not.toBe(before);
+  expect((await guest.run('cat /root/flushed; cat /root/not-flushed', { ok: false })).stdout).toBe('kept\n');
+});
 
 /** Those whose working directory it is, or was before it was removed, and those with it in their command line. */
 function processesIn(dir: string): number[] {

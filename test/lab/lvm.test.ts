@@ -1,5 +1,6 @@
 /** Volumes that did not come up at boot, and LVM in trouble. */
 import { expect, it, onTestFinished } from 'vitest';
+import { itInFull } from '../full.ts';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
 import { findingOf, refusalOf } from './looks.ts';
@@ -109,52 +110,50 @@ vgchange -q --setautoactivation n vg1; sed -i s/device-timeout=60s/device-timeou
 });
 
 // Late disks are mended every day, above.
-if (process.env['STDOCTOR_TEST_FULL'] === '1') {
-  it('a disk that stays away, comes back, comes back old, and is there twice', async () => {
-    const { guest, doctor } = await open();
-    await guest.run(`set -e
+itInFull('a disk that stays away, comes back, comes back old, and is there twice', async () => {
+  const { guest, doctor } = await open();
+  await guest.run(`set -e
 vgcreate -q vg0 ${guest.disk('disk1')} ${guest.disk('disk2')}
 lvcreate -q -y -W n -L 310M -n data vg0 ${guest.disk('disk1')}; mkfs.xfs -q /dev/vg0/data
 lvcreate -q -y -W n -L 310M -n far vg0 ${guest.disk('disk2')}; mkfs.xfs -q /dev/vg0/far
 lvcreate -q -y --type raid1 -m1 -L 16M -n mirror vg0
 for name in data far; do
-  echo "/dev/vg0/$name /srv/$name xfs nofail,x-systemd.device-timeout=5s 0 0" >> /etc/fstab; mkdir /srv/$name
+echo "/dev/vg0/$name /srv/$name xfs nofail,x-systemd.device-timeout=5s 0 0" >> /etc/fstab; mkdir /srv/$name
 done
 systemctl daemon-reload; mount /srv/data; mount /srv/far; echo kept > /srv/data/file; echo kept > /srv/far/file; sync`);
-    await guest.removeDisk('disk2');
-    await guest.reboot();
+  await guest.removeDisk('disk2');
+  await guest.reboot();
 
-    const { code, report } = await doctor.check();
-    expect([found(report), code]).toEqual([['group-partial vg0', 'volume-inactive /dev/vg0/data', 'volume-inactive /dev/vg0/far'], 2]);
-    expect(findingOf(report, 'volume-inactive', '/dev/vg0/data').data.causes).toEqual(['group-incomplete']);
-    expect(findingOf(report, 'volume-inactive', '/dev/vg0/far').data.causes).toEqual(['disk-missing']);
-    expect(refusalOf(report, 'volume-inactive', '/dev/vg0/far')).toMatch(/^bring its disk back/);
-    expect(refusalOf(report, 'group-partial', 'vg0')).toContain('vgreduce --removemissing --test -- vg0');
+  const { code, report } = await doctor.check();
+  expect([found(report), code]).toEqual([['group-partial vg0', 'volume-inactive /dev/vg0/data', 'volume-inactive /dev/vg0/far'], 2]);
+  expect(findingOf(report, 'volume-inactive', '/dev/vg0/data').data.causes).toEqual(['group-incomplete']);
+  expect(findingOf(report, 'volume-inactive', '/dev/vg0/far').data.causes).toEqual(['disk-missing']);
+  expect(refusalOf(report, 'volume-inactive', '/dev/vg0/far')).toMatch(/^bring its disk back/);
+  expect(refusalOf(report, 'group-partial', 'vg0')).toContain('vgreduce --removemissing --test -- vg0');
 
-    // What lies on the other disk alone is brought up without it.
-    const fixed = await doctor.fix('--auto', 'disruptive');
-    const outcomes = fixed.report.repairs.map(({ finding, outcome }: Report) => `${finding.subject.name} ${outcome}`);
-    expect([outcomes.toSorted(), fixed.code]).toEqual([['/dev/vg0/data repaired', '/dev/vg0/far refused', 'vg0 refused'], 1]);
-    expect((await guest.run('cat /srv/data/file')).stdout).toBe('kept\n');
+  // What lies on the other disk alone is brought up without it.
+  const fixed = await doctor.fix('--auto', 'disruptive');
+  const outcomes = fixed.report.repairs.map(({ finding, outcome }: Report) => `${finding.subject.name} ${outcome}`);
+  expect([outcomes.toSorted(), fixed.code]).toEqual([['/dev/vg0/data repaired', '/dev/vg0/far refused', 'vg0 refused'], 1]);
+  expect((await guest.run('cat /srv/data/file')).stdout).toBe('kept\n');
 
-    // Written to meanwhile, the group does not take it back.
-    await guest.run('lvchange -q --addtag seen vg0/data');
-    await guest.addDisk('disk2');
-    await guest.run('udevadm settle');
-    const back = (await doctor.check()).report;
-    expect(found(back)).toEqual(expect.arrayContaining(['disk-returned vg0', 'volume-inactive /dev/vg0/far']));
-    expect(refusalOf(back, 'disk-returned', 'vg0')).toContain('vgck --updatemetadata -- vg0; vgextend --restoremissing -- vg0 /dev/sd');
-    await guest.run(
-      'vgck --updatemetadata vg0; vgextend -q --restoremissing vg0 $(pvs --noheadings -o name,missing -S pv_missing=missing | awk "{print \\$1}")',
-    );
-    await doctor.fix('--auto', 'disruptive');
-    expect((await guest.run('cat /srv/far/file')).stdout).toBe('kept\n');
-    await expectWell(doctor);
+  // Written to meanwhile, the group does not take it back.
+  await guest.run('lvchange -q --addtag seen vg0/data');
+  await guest.addDisk('disk2');
+  await guest.run('udevadm settle');
+  const back = (await doctor.check()).report;
+  expect(found(back)).toEqual(expect.arrayContaining(['disk-returned vg0', 'volume-inactive /dev/vg0/far']));
+  expect(refusalOf(back, 'disk-returned', 'vg0')).toContain('vgck --updatemetadata -- vg0; vgextend --restoremissing -- vg0 /dev/sd');
+  await guest.run(
+    'vgck --updatemetadata vg0; vgextend -q --restoremissing vg0 $(pvs --noheadings -o name,missing -S pv_missing=missing | awk "{print \\$1}")',
+  );
+  await doctor.fix('--auto', 'disruptive');
+  expect((await guest.run('cat /srv/far/file')).stdout).toBe('kept\n');
+  await expectWell(doctor);
 
-    await guest.run(`umount /srv/far; mkdir /run/copy; mount -t tmpfs tmpfs /run/copy
+  await guest.run(`umount /srv/far; mkdir /run/copy; mount -t tmpfs tmpfs /run/copy
 cp --sparse=always ${guest.disk('disk2')} /run/copy/disk; losetup -f /run/copy/disk; udevadm settle`);
-    const twice = (await doctor.check()).report;
-    expect(found(twice)).toContain('disk-duplicate vg0');
-    expect(findingOf(twice, 'disk-duplicate', 'vg0').severity).toBe('critical');
-  });
-}
+  const twice = (await doctor.check()).report;
+  expect(found(twice)).toContain('disk-duplicate vg0');
+  expect(findingOf(twice, 'disk-duplicate', 'vg0').severity).toBe('critical');
+});

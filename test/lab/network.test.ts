@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { itInFull } from '../full.ts';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
 import { expectWell, findingOf, leftBehind, mountLines, processes, refusalOf } from './looks.ts';
@@ -41,7 +42,8 @@ async function openShared(): Promise<{ guest: Guest; doctor: Doctor }> {
   return { guest, doctor };
 }
 
-it('servers of NFS, CIFS and 9p that are away and come back; two mounts are taken away by force', async () => {
+/** Servers that fall silent, and what the first look finds. */
+async function silence() {
   const { guest, doctor } = await open(`cat > /etc/samba/smb.conf <<'END'
 ${SMB}END
 mkdir /srv/share /srv/cifs /srv/nine /srv/three; echo kept > /srv/share/file
@@ -71,12 +73,27 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
     expect([...left.keys()].filter((pid) => !JSON.stringify(report).includes(`pid ${pid}`))).toEqual([]);
   };
   await expectFewLeft(first.report);
-  // A next run that adds no child is proven with a suspended volume, too.
-  if (process.env['STDOCTOR_TEST_FULL'] === '1') {
-    const second = await doctor.check();
-    expect([found(second.report), unjudged(second.report)]).toEqual([found(first.report), []]);
-    await expectFewLeft(second.report);
-  }
+  return { guest, doctor, before, first, expectFewLeft };
+}
+
+/** They are back, and nothing was lost. */
+async function comeBack(guest: Guest): Promise<void> {
+  await guest.run('systemctl start nfs-server; pkill -CONT diod; pkill -CONT smbd');
+  expect((await guest.run('cat /srv/hard/file /srv/soft/file /srv/sub/file /srv/nine/file')).stdout).toBe('kept\nkept\nkept\nkept\n');
+}
+
+it('servers of NFS, CIFS and 9p that are away, and come back', async () => {
+  const { guest, doctor } = await silence();
+  await comeBack(guest);
+  expect((await guest.run('cat /srv/three/file /srv/cifs/file')).stdout).toBe('kept\nkept\n');
+  await expectWell(doctor);
+});
+
+itInFull('two mounts of servers that are away are taken away by force; a second run adds no child', async () => {
+  const { guest, doctor, before, first, expectFewLeft } = await silence();
+  const second = await doctor.check();
+  expect([found(second.report), unjudged(second.report)]).toEqual([found(first.report), []]);
+  await expectFewLeft(second.report);
 
   // They may come back at any time, and then nothing is lost: only for a person, who types the name.
   const ids = [findingOf(first.report, 'nfs-server-gone', '/srv/three'), findingOf(first.report, 'cifs-gone', '/srv/cifs')];
@@ -97,8 +114,7 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
   const stuck = [...(await leftBehind(guest, before)).values()].filter((line) => !/\/srv\/(cifs|nine)$/.test(line));
   expect(stuck).toEqual([expect.stringMatching(/^D.* cat \/srv\/hard\/none$/)]);
 
-  await guest.run('systemctl start nfs-server; pkill -CONT diod; pkill -CONT smbd');
-  expect((await guest.run('cat /srv/hard/file /srv/soft/file /srv/sub/file /srv/nine/file')).stdout).toBe('kept\nkept\nkept\nkept\n');
+  await comeBack(guest);
   const again = await doctor.fix('--auto', 'safe');
   expect(again.report.repairs.map(({ finding, outcome }: Report) => [finding.code, finding.subject.name, outcome])).toEqual([
     ['configured-not-mounted', '/srv/three', 'repaired'],
@@ -109,52 +125,48 @@ tail -f /srv/three/file < /dev/null > /dev/null 2>&1 &`);
 });
 
 // A guest shares its memory with virtiofsd only if it was booted so.
-if (process.env['STDOCTOR_TEST_FULL'] === '1') {
-  it('a virtiofs whose daemon on the hypervisor is silent, and comes back, and is killed', async () => {
-    const { guest, doctor } = await openShared();
-    const before = await processes(guest);
-    const expectGone = async () => {
-      const { code, report, ms } = await doctor.check();
-      expect([found(report), unjudged(report), code]).toEqual([['virtiofs-gone /srv/shared'], [], 2]);
-      expect(ms).toBeLessThan(DEADLINE);
-      expect(refusalOf(report, 'virtiofs-gone', '/srv/shared')).toContain('bring virtiofsd back');
-      const left = [...(await leftBehind(guest, before)).values()];
-      expect(left.filter((line) => !line.includes('/srv/shared'))).toEqual([]);
-      return left;
-    };
-    guest.signalShare('shared', 'SIGSTOP');
-    const left = await expectGone();
-    expect(left.length, left.join()).toBeLessThanOrEqual(1);
+itInFull('a virtiofs whose daemon on the hypervisor is silent, and comes back, and is killed', async () => {
+  const { guest, doctor } = await openShared();
+  const before = await processes(guest);
+  const expectGone = async () => {
+    const { code, report, ms } = await doctor.check();
+    expect([found(report), unjudged(report), code]).toEqual([['virtiofs-gone /srv/shared'], [], 2]);
+    expect(ms).toBeLessThan(DEADLINE);
+    expect(refusalOf(report, 'virtiofs-gone', '/srv/shared')).toContain('bring virtiofsd back');
+    const left = [...(await leftBehind(guest, before)).values()];
+    expect(left.filter((line) => !line.includes('/srv/shared'))).toEqual([]);
+    return left;
+  };
+  guest.signalShare('shared', 'SIGSTOP');
+  const left = await expectGone();
+  expect(left.length, left.join()).toBeLessThanOrEqual(1);
 
-    guest.signalShare('shared', 'SIGCONT');
-    expect((await guest.run('cat /srv/shared/file')).stdout).toBe('kept\n');
-    await expectWell(doctor);
-    expect([...(await leftBehind(guest, before)).values()]).toEqual([]);
+  guest.signalShare('shared', 'SIGCONT');
+  expect((await guest.run('cat /srv/shared/file')).stdout).toBe('kept\n');
+  await expectWell(doctor);
+  expect([...(await leftBehind(guest, before)).values()]).toEqual([]);
 
-    guest.signalShare('shared', 'SIGKILL');
-    await expectGone();
-  });
-}
+  guest.signalShare('shared', 'SIGKILL');
+  await expectGone();
+});
 
 // devices.test.ts mends a stale mount every day.
-if (process.env['STDOCTOR_TEST_FULL'] === '1') {
-  it('a directory that the server has anew: what was mounted of it is stale, and nothing else of that server', async () => {
-    const { guest, doctor } = await open(`nfs '' /srv/whole
-  nfs /sub /srv/sub
-  nfs /deep/er /srv/own '-o nosharecache'`);
-    await guest.run('cd /srv/export; rm -r sub deep; mkdir -p sub deep/er; echo new | tee sub/file > deep/er/file');
-    // For as long as attributes are taken from memory.
-    await guest.run('sleep 4; ls /srv/whole /srv/sub /srv/own', { ok: false });
-    expect((await guest.run('cat /srv/whole/file')).stdout).toBe('kept\n');
+itInFull('a directory that the server has anew: what was mounted of it is stale, and nothing else of that server', async () => {
+  const { guest, doctor } = await open(`nfs '' /srv/whole
+nfs /sub /srv/sub
+nfs /deep/er /srv/own '-o nosharecache'`);
+  await guest.run('cd /srv/export; rm -r sub deep; mkdir -p sub deep/er; echo new | tee sub/file > deep/er/file');
+  // For as long as attributes are taken from memory.
+  await guest.run('sleep 4; ls /srv/whole /srv/sub /srv/own', { ok: false });
+  expect((await guest.run('cat /srv/whole/file')).stdout).toBe('kept\n');
 
-    const { code, report } = await doctor.check();
-    expect([found(report), unjudged(report), code]).toEqual([['nfs-stale /srv/own', 'nfs-stale /srv/sub'], [], 2]);
+  const { code, report } = await doctor.check();
+  expect([found(report), unjudged(report), code]).toEqual([['nfs-stale /srv/own', 'nfs-stale /srv/sub'], [], 2]);
 
-    const before = await mountLines(guest);
-    const { code: fixed, screen, names } = await doctor.fixTyped();
-    expect([names.toSorted(), fixed], screen).toEqual([['/srv/own', '/srv/sub'], 0]);
-    expect(await mountLines(guest)).toEqual(before);
-    expect((await guest.run('cat /srv/own/file /srv/sub/file')).stdout).toBe('new\nnew\n');
-    await expectWell(doctor);
-  });
-}
+  const before = await mountLines(guest);
+  const { code: fixed, screen, names } = await doctor.fixTyped();
+  expect([names.toSorted(), fixed], screen).toEqual([['/srv/own', '/srv/sub'], 0]);
+  expect(await mountLines(guest)).toEqual(before);
+  expect((await guest.run('cat /srv/own/file /srv/sub/file')).stdout).toBe('new\nnew\n');
+  await expectWell(doctor);
+});

@@ -3,13 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toByteString } from '../../src/names.ts';
+import { FULL } from '../full.ts';
 import { found } from './compare.ts';
 import { type Fault, faults, type Made } from './crash-faults.ts';
 import { inWorld, journalOf } from './midway.ts';
 import { type Report, ROOT, until, type World, withoutOtherWorlds } from './world.ts';
-
-/** Every plan at every line: npm run test:full. Else mostly the moments at which the journal alone cannot know what was done. */
-const FULL = process.env['STDOCTOR_TEST_FULL'] === '1';
 
 const CRASHING = `--import ${join(ROOT, 'test/real/crash.mjs')}`;
 const COMMANDS = {
@@ -47,6 +45,7 @@ describe.concurrent('killed while it repairs', () => {
   for (const [name, fault] of Object.entries(faults)) {
     const lines = linesOf(fault);
     const crashes = [...crashesAt(lines), ...(name === 'fuse-dead' ? tornAt(lines) : [])];
+    // Each day mostly the moments at which the journal alone cannot know what was done.
     const wanted = crashes.filter((crash) => FULL || name === 'fuse-dead' || isDoubtful(crash, fault));
 
     for (const crash of wanted) {

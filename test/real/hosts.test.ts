@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FULL } from '../full.ts';
 import { found, outcomes } from './compare.ts';
 import { Fleet, type RelayedHost } from './fleet.ts';
 import { actsOf, deletedSource, journalOf, said } from './midway.ts';
@@ -13,7 +14,7 @@ const FIX = ['fix', 'zombie-mounts', '--json'] as const;
 /** What questions are started by there: as most hosts would, or as those without Perl. */
 const ENGINES = ['perl', 'sh'] as const;
 /** Of what takes long, once is enough for every day. */
-const LONG = process.env['STDOCTOR_TEST_FULL'] === '1' ? ENGINES : (['perl'] as const);
+const LONG = FULL ? ENGINES : (['perl'] as const);
 type Engine = (typeof ENGINES)[number];
 /** How long a host may take to end what nobody waits for any more. */
 const GONE_WITHIN = 5000;
