@@ -16,6 +16,7 @@ const NEEDED = [
   'test/real/terminal.ts',
   'test/real/wanted.ts',
   'test/cli.ts',
+  'test/full.ts',
   'test/scratch.ts',
   'test/lab',
   'fixtures',
