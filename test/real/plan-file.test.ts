@@ -318,7 +318,8 @@ describe.concurrent('a plan file that was altered', () => {
       await dead.kill();
       const pwned = world.path('pwned');
       const facts = join(ROOT, 'src/facts');
-      const sources = readdirSync(facts).map((name) => readFileSync(join(facts, name), 'utf8'));
+      const files = readdirSync(facts, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+      const sources = files.map((name) => readFileSync(join(facts, name), 'utf8'));
       const ids = sources.flatMap((text) => [...text.matchAll(/defineCondition\(\s*'([\w-]+)'/g)].map(([, id]) => id));
       const names = new Set(sources.flatMap((text) => [...text.matchAll(/\bargs\.(\w+)/g)].map(([, name]) => name)));
       expect([ids.length, names.size].every((count) => count > 10)).toBe(true);
