@@ -17,7 +17,7 @@ import { fromByteString, isBelow, sameName, toByteString } from '../../src/names
 import { isMissedMount } from './data.ts';
 import { candidatesOf } from './late/candidates.ts';
 import { bootOrder, disksOf } from './late/facts.ts';
-import { type Needed, namedOtherwise, neededVolumes } from './needs.ts';
+import { type Needed, namedOtherwise, neededVolumes, ownNames } from './needs.ts';
 
 const LIMIT = 2000;
 const MEMBER = 'LVM2_member';
@@ -76,9 +76,10 @@ const arrays = defineFact('lvm-inactive.arrays', function* (): Asking<{ arrays: 
 const needed = defineFact('lvm-inactive.needed', function* (): Asking<Needed> {
   const known = yield* lvm();
   const wanted = yield* consumers();
-  const others = namedOtherwise(wanted.consumers, known);
+  const own = ownNames(wanted.consumers, known);
+  const others = namedOtherwise(wanted.consumers, own);
   const named = others.length === 0 ? new Map() : yield* namedDevices(others.map(fromByteString));
-  return neededVolumes(wanted, known, named, yield* layers());
+  return neededVolumes(wanted, known, own, named, yield* layers());
 });
 
 /**
@@ -104,9 +105,15 @@ interface Below extends Layers {
 const below = defineFact('lvm-inactive.layers', function* (): Asking<Below> {
   const { volumes } = yield* lvm();
   const known = yield* layers();
-  const shown = new Set(known.devices.map(({ device }) => device));
-  const active = volumes.flatMap(({ isActive, path, device }) => (isActive && path !== '' && device !== undefined ? [device] : []));
-  const leftOut = new Set(active.filter((device) => !shown.has(device)));
+  const leftOut = new Set<string>();
+  for (const { isActive, path, device } of volumes) {
+    if (isActive && path !== '' && device !== undefined) {
+      leftOut.add(device);
+    }
+  }
+  for (const { device } of known.devices) {
+    leftOut.delete(device);
+  }
   return known.why !== undefined || leftOut.size === 0 ? known : { ...known, leftOut, lost: (yield* lostMappings()).lost };
 });
 

@@ -7,7 +7,7 @@ import { parseMountinfo, visibleMounts } from '../../src/facts/mountinfo.ts';
 import { DISK, GROUP, INACTIVE, type LvmHost, lvmRound, VOLUME } from '../../test/fake-lvm.ts';
 import type { LvmFacts } from './facts.ts';
 import { check } from './index.ts';
-import { neededVolumes } from './needs.ts';
+import { neededVolumes, ownNames } from './needs.ts';
 
 const seen = { source: 'somewhere', at: '2026-11-03T09:00:00.000Z' };
 const CONFIG = { seen, autoActivationList: undefined, volumeList: undefined, eventActivation: true, usesDevicesFile: false };
@@ -48,7 +48,7 @@ async function judge({ consumers = [], devices = [], facts: more, ...host }: Wor
     lvm: known,
     layers,
     arrays: { arrays: [] },
-    needed: neededVolumes(wanted, known, unresolved, layers),
+    needed: neededVolumes(wanted, known, ownNames(wanted.consumers, known), unresolved, layers),
     places: new Map(consumers.map(({ name }) => [String(name), { state: 'found', type: 'd', empty: true, seen }])),
     suspended: new Map(),
     locks: { held: new Map() },

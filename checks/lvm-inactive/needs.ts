@@ -24,20 +24,35 @@ interface Known {
   volumes: readonly Volume[];
 }
 
+/** By path, and by name in /dev/mapper: only of what somebody needs, for there may be thousands. */
+export function ownNames(consumers: readonly Consumer[], { volumes }: Known): ReadonlyMap<string, Volume> {
+  const wanted = new Set(namesOf(consumers).map(asMapper));
+  // What has no path has an empty one.
+  wanted.delete('');
+  const own = new Map<string, Volume>();
+  for (const volume of volumes) {
+    if (wanted.has(volume.path)) {
+      own.set(volume.path, volume);
+    }
+    if (wanted.has(volume.mapper)) {
+      own.set(volume.mapper, volume);
+    }
+  }
+  return own;
+}
+
 /** Of all names that consumers need, those that are not a volume's own. One character a byte. */
-export function namedOtherwise(consumers: readonly Consumer[], known: Known): string[] {
-  const names = namesOf(consumers);
-  const own = ownNames(known, names);
-  return names.filter((name) => !own.has(asMapper(name)));
+export function namedOtherwise(consumers: readonly Consumer[], own: ReadonlyMap<string, Volume>): string[] {
+  return namesOf(consumers).filter((name) => !own.has(asMapper(name)));
 }
 
 export function neededVolumes(
   wanted: { consumers: readonly Consumer[]; unjudged: readonly { subject: Subject; why: string }[] },
   known: Lvm,
+  own: ReadonlyMap<string, Volume>,
   named: ReadonlyMap<string, NamedDevice>,
   below: Layers,
 ): Needed {
-  const own = ownNames(known, namesOf(wanted.consumers));
   const under = lookBelow(known, below);
   const groups = new Set(known.groups.map(({ name }) => name));
   const byVolume = new Map<string, Consumer[]>();
@@ -90,20 +105,6 @@ function volumesOfEach(byVolume: ReadonlyMap<string, readonly Consumer[]>, volum
 /** All that somebody needs, one character a byte, each once. */
 function namesOf(consumers: readonly Consumer[]): string[] {
   return [...new Set(consumers.flatMap(({ needs }) => needs.map(toByteString)))];
-}
-
-/** By path, and by name in /dev/mapper: only of what is needed, for there may be thousands. */
-function ownNames({ volumes }: Known, names: readonly string[]): ReadonlyMap<string, Volume> {
-  const wanted = new Set(names.map(asMapper));
-  const own = new Map<string, Volume>();
-  for (const volume of volumes) {
-    for (const name of [volume.path, volume.mapper]) {
-      if (name !== '' && wanted.has(name)) {
-        own.set(name, volume);
-      }
-    }
-  }
-  return own;
 }
 
 /** `/dev/disk/by-id/dm-name-vg0-data` → `/dev/mapper/vg0-data` */

@@ -9,7 +9,7 @@ import { parseMountinfo, visibleMounts } from '../../../src/facts/mountinfo.ts';
 import { type LvmHost, lvmRound, VOLUME } from '../../../test/fake-lvm.ts';
 import { fakeTarget, said, wordsOf } from '../../../test/fake-target.ts';
 import type { LvmFacts } from '../facts.ts';
-import { neededVolumes } from '../needs.ts';
+import { neededVolumes, ownNames } from '../needs.ts';
 import { candidatesOf } from './candidates.ts';
 import { seekLate } from './detect.ts';
 import { bootOrder, disksOf } from './facts.ts';
@@ -90,7 +90,7 @@ function journalText(lines: [number, string, string, string][], since: number | 
 async function judge(world: World) {
   const { consumers = [MOUNT], units = [UNIT], entered = {}, ended = '42000000', journal = [], since = 5, mounts = '' } = world;
   const known = await lvmRound(world).gather(lvm());
-  const needed = neededVolumes({ consumers, unjudged: [] }, known, new Map(), { seen, devices: [] });
+  const needed = neededVolumes({ consumers, unjudged: [] }, known, ownNames(consumers, known), new Map(), { seen, devices: [] });
   const asked: string[] = [];
   const target = fakeTarget((probe) => {
     const words = wordsOf(probe);
