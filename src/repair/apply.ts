@@ -10,7 +10,19 @@ import { type References, refersTo } from '../journal/references.ts';
 import { sameName, showName } from '../names.ts';
 import { masked } from '../secrets.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
-import { carryOut, close, type Doing, examineAll, failureOf, giveBack, isUrgent, type Place, prove, resolveStep } from './acting.ts';
+import {
+  carryOut,
+  close,
+  type Doing,
+  examineAll,
+  failureOf,
+  foundAnother,
+  giveBack,
+  isUrgent,
+  type Place,
+  prove,
+  resolveStep,
+} from './acting.ts';
 import { sameSteps, whatChanged } from './changes.ts';
 import type { Repair, StepResult } from './result.ts';
 
@@ -242,7 +254,8 @@ async function applyStep(
   tell('proving');
   const proven = await prove(proof, acted.ok, step.patienceMs, doing);
   if (!proven.holds) {
-    return end('failed', failureOf(acted, proven), { exitCode, output });
+    const other = foundAnother(action, acted);
+    return end(other === undefined ? 'failed' : 'stale', other ?? failureOf(acted, proven), { exitCode, output });
   }
   journal.write(place.run, place.plan, { event: 'proven', of: 'step', step: index });
   return end('proven', null, { exitCode, output });
