@@ -11,6 +11,7 @@ const CONTEXT = 3;
 const CHANGES_AT_MOST = 500;
 
 interface Hunk {
+  /** The first line, from 1; of none, the line that follows. */
   oldStart: number;
   newStart: number;
   oldLines: number;
@@ -23,12 +24,18 @@ interface Hunk {
 export function differenceOf(before: string, after: string): { changes: Change[]; diff: Name[] } {
   const patch = structuredPatch('', '', before, after, '', '', { context: CONTEXT, maxEditLength: EDITS_AT_MOST });
   const hunks = patch?.hunks ?? [replacement(before, after)];
-  const diff = hunks.flatMap((hunk) => [`@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@`, ...hunk.lines]);
+  const diff = hunks.flatMap((hunk) => [headOf(hunk), ...hunk.lines]);
   const changes = changesOf(before, after, hunks);
   return {
     changes: changes.length > CHANGES_AT_MOST ? narrowed(before, after, 0) : changes,
     diff: diff.map((line) => toName(Buffer.from(mask(line), 'latin1'))),
   };
+}
+
+/** Of a range without lines, the line before it is named. */
+function headOf({ oldStart, oldLines, newStart, newLines }: Hunk): string {
+  const range = (start: number, lines: number) => `${lines === 0 ? start - 1 : start},${lines}`;
+  return `@@ -${range(oldStart, oldLines)} +${range(newStart, newLines)} @@`;
 }
 
 function changesOf(before: string, after: string, hunks: readonly Hunk[]): Change[] {
@@ -38,9 +45,8 @@ function changesOf(before: string, after: string, hunks: readonly Hunk[]): Chang
     starts.push((starts.at(-1) as number) + line.length);
   }
   const changes: Change[] = [];
-  for (const { oldStart, newStart, oldLines, newLines, lines } of hunks) {
-    // Of a range without lines, the line before it is named.
-    let [from, to] = [oldLines === 0 ? oldStart : oldStart - 1, newLines === 0 ? newStart : newStart - 1];
+  for (const { oldStart, newStart, lines } of hunks) {
+    let [from, to] = [oldStart - 1, newStart - 1];
     let [left, put] = [0, 0];
     const close = () => {
       changes.push(...wordByWord(old.slice(from, from + left).join(''), now.slice(to, to + put).join(''), starts[from] as number));
@@ -104,8 +110,8 @@ function replacement(before: string, after: string): Hunk {
   const shown = (sign: string, lines: readonly string[]) =>
     lines.flatMap((line) => (line.endsWith('\n') ? [`${sign}${line.slice(0, -1)}`] : [`${sign}${line}`, '\\ No newline at end of file']));
   return {
-    oldStart: old.length === 0 ? 0 : 1,
-    newStart: now.length === 0 ? 0 : 1,
+    oldStart: 1,
+    newStart: 1,
     oldLines: old.length,
     newLines: now.length,
     lines: [...shown('-', old), ...shown('+', now)],
