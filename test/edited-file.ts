@@ -2,13 +2,13 @@
 import type { AnyCheck, Check, Found, Plan } from '../src/check/types.ts';
 import type { CheckEntry } from '../src/engine/inspect.ts';
 import { type ConfigFile, configFile } from '../src/facts/config-file.ts';
-import type { Name } from '../src/names.ts';
+import { fromByteString, type Name, toByteString } from '../src/names.ts';
 import { editFile } from '../src/steps/editing.ts';
 
-export const SICK = 'sick';
-export const WELL = 'well';
+const SICK = 'sick';
+const WELL = 'well';
 
-/** `file-sick` while the file holds the word; `file-missing` where there is none. */
+/** `file-sick` for each line that holds the word; `file-missing` where there is no file. */
 export function fileCheck(path: Name, verify?: readonly Name[]): CheckEntry {
   const meta: Check['meta'] = {
     id: 'edited-file',
@@ -23,25 +23,22 @@ export function fileCheck(path: Name, verify?: readonly Name[]): CheckEntry {
     meta,
     needs: { file: () => configFile(path) },
     detect: ({ file }: { file: ConfigFile }) => {
-      const code = file.content === undefined ? 'file-missing' : 'file-sick';
-      const evidence = [{ ...file.seen, excerpt: '' }];
-      const found: Found = {
-        code,
-        severity: 'warning',
-        subject: { kind: 'file', name: path },
-        data: null,
-        confidence: 'certain',
-        evidence,
-      };
-      return { examined: 1, findings: file.content?.includes(SICK) === false ? [] : [found], unjudged: [] };
+      const sick = new Set(file.content?.split('\n').filter((line) => line.includes(SICK)));
+      const about = { severity: 'warning', data: null, confidence: 'certain', evidence: [{ ...file.seen, excerpt: '' }] } as const;
+      const missing: Found = { ...about, evidence: [...about.evidence], code: 'file-missing', subject: { kind: 'file', name: path } };
+      const findings = [...sick].map(
+        (line): Found => ({ ...missing, code: 'file-sick', subject: { kind: 'line', name: fromByteString(line) } }),
+      );
+      return { examined: 1, findings: file.content === undefined ? [missing] : findings, unjudged: [] };
     },
-    plan: (_finding: unknown, { file }: { file: ConfigFile }): Plan => {
+    plan: ({ subject }: Found, { file }: { file: ConfigFile }): Plan => {
       if (file.fixed !== undefined) {
         return { refused: file.fixed };
       }
-      const after = file.content?.replaceAll(SICK, WELL) ?? `${WELL}\n`;
-      const about = { path: file.path, before: file.content, after, title: 'Heal the file', why: 'It is sick.' };
-      return { steps: [editFile({ ...about, ...(verify !== undefined && { verify }) })] };
+      const line = toByteString(subject.name);
+      const lines = file.content?.split('\n').map((each) => (each === line ? each.replaceAll(SICK, WELL) : each));
+      const about = { path: file.path, before: file.content, after: lines?.join('\n') ?? `${WELL}\n` };
+      return { steps: [editFile({ ...about, title: 'Heal the file', why: 'It is sick.', ...(verify !== undefined && { verify }) })] };
     },
   };
   return { id: meta.id, title: '', load: async () => check };

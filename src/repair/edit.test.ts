@@ -34,15 +34,20 @@ class Setting {
     }
   }
 
-  async #findings() {
+  async findings(): Promise<FindingResult[]> {
+    return (await this.#look()).findings;
+  }
+
+  async #look() {
     return (await inspect(this.target, [this.entry], { until: Date.now() + 5000 })).target;
   }
 
-  async fix(more: Parameters<FakeHost['context']>[0] = {}) {
-    const { findings, identity } = await this.#findings();
+  /** The first finding, or one of an earlier look. */
+  async fix(more: Parameters<FakeHost['context']>[0] = {}, wanted?: FindingResult) {
+    const { findings, identity } = await this.#look();
     const { target, entry, stateDir } = this;
     const context: ApplyContext = { ...this.#host.context({ target, entry, stateDir, ...more }), machine: identity, boot: null };
-    return applyPlan(findings[0] as FindingResult, context);
+    return applyPlan(wanted ?? (findings[0] as FindingResult), context);
   }
 
   #options() {
@@ -59,7 +64,7 @@ class Setting {
 
   async undo() {
     const decide = async (known: readonly unknown[]) => known.map(() => ({ apply: true as const, way: 'back' as const }));
-    return (await undoRun({ ...this.#options(), run: undefined, decide })).repairs[0];
+    return (await undoRun({ ...this.#options(), run: undefined, decide })).repairs;
   }
 
   get content(): string {
@@ -98,7 +103,7 @@ describe('a repair that edits a file', () => {
     const setting = new Setting();
     expect(await setting.fix()).toMatchObject({ outcome: 'repaired', steps: [{ outcome: 'proven' }] });
     expect([setting.content, setting.left, setting.copies.length]).toEqual([AFTER, ['fstab'], 1]);
-    expect(await setting.undo()).toMatchObject({ outcome: 'undone' });
+    expect(await setting.undo()).toMatchObject([{ outcome: 'undone' }]);
     expect([setting.content, setting.left]).toEqual([BEFORE, ['fstab']]);
   });
 
@@ -106,7 +111,7 @@ describe('a repair that edits a file', () => {
     const setting = new Setting(null);
     expect(await setting.fix()).toMatchObject({ outcome: 'repaired' });
     expect([setting.content, setting.left, setting.copies]).toEqual(['well\n', ['fstab'], []]);
-    expect(await setting.undo()).toMatchObject({ outcome: 'undone' });
+    expect(await setting.undo()).toMatchObject([{ outcome: 'undone' }]);
     expect(setting.left).toEqual([]);
   });
 
@@ -119,11 +124,30 @@ describe('a repair that edits a file', () => {
     expect([setting.content, setting.left]).toEqual([AFTER, ['fstab', 'link']]);
   });
 
+  it('stands beside other repairs of the same run on the same file, and of no other', async () => {
+    const lines = ['a sick', '1', '2', 'b sick', '3', '4', '5', '6', '7', 'c sick', ''];
+    const setting = new Setting(lines.join('\n'));
+    const left = new Map<string, string | null>();
+    const found = await setting.findings();
+    expect(found.map(({ summary }) => summary)).toEqual(['a sick is sick', 'b sick is sick', 'c sick is sick']);
+    const [a, b, c] = found as [FindingResult, FindingResult, FindingResult];
+    expect(await setting.fix({ edited: left }, a)).toMatchObject({ outcome: 'repaired' });
+    expect(await setting.fix({ edited: left }, b)).toMatchObject({ outcome: 'repaired' });
+    expect(await setting.fix({}, c)).toMatchObject({ outcome: 'stale' });
+    const before = setting.content;
+    writeFileSync(setting.path, `${before}# by hand\n`);
+    expect(await setting.fix({ edited: left }, c)).toMatchObject({ outcome: 'stale' });
+    writeFileSync(setting.path, before);
+    expect(await setting.fix({ edited: left }, c)).toMatchObject({ outcome: 'repaired' });
+    expect(setting.content).toBe(lines.join('\n').replaceAll('sick', 'well'));
+    expect(await setting.undo()).toMatchObject([{ outcome: 'undone' }, { outcome: 'undone' }, { outcome: 'undone' }]);
+    expect(setting.content).toBe(lines.join('\n'));
+  });
+
   it('is refused where the file has other names', async () => {
     const setting = new Setting();
     linkSync(setting.path, join(setting.directory, 'other'));
-    const { target } = await inspect(setting.target, [setting.entry], { until: Date.now() + 5000 });
-    expect(target.findings[0]?.plan).toEqual({ refused: expect.stringContaining('has 2 names') });
+    expect((await setting.findings())[0]?.plan).toEqual({ refused: expect.stringContaining('has 2 names') });
   });
 
   it('is stale where the file changes after the guards, and overwrites nothing', async () => {
@@ -150,7 +174,7 @@ describe('a repair that edits a file', () => {
     const setting = new Setting();
     await setting.fix();
     writeFileSync(setting.path, `${AFTER}# by hand\n`);
-    expect(await setting.undo()).toMatchObject({ outcome: 'stale', reason: expect.stringContaining('found another content') });
+    expect(await setting.undo()).toMatchObject([{ outcome: 'stale', reason: expect.stringContaining('found another content') }]);
     expect(setting.content).toBe(`${AFTER}# by hand\n`);
   });
 
@@ -158,7 +182,7 @@ describe('a repair that edits a file', () => {
     const setting = new Setting();
     await setting.fix();
     writeFileSync(join(setting.stateDir, 'rescue', setting.copies[0] as string), 'altered');
-    expect(await setting.undo()).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('it was not changed') });
+    expect(await setting.undo()).toMatchObject([{ outcome: 'failed', reason: expect.stringContaining('it was not changed') }]);
     expect([setting.content, setting.left]).toEqual([AFTER, ['fstab']]);
   });
 });

@@ -114,7 +114,7 @@ function diffLine(line: Name, paint: Paint, indent: number): string {
       shown += showName(fromByteString(part));
     });
   const style = DIFF_STYLE[sign];
-  const text = `${showName(sign)}${shown}`;
+  const text = `${showName(fromByteString(sign))}${shown}`;
   return `${' '.repeat(indent)}${style === undefined ? text : paint(style, text)}`;
 }
 

@@ -54,6 +54,7 @@ export function editFile({ path, before, after, title, why, verify }: FileEdit):
     guards: [fileReplaceable({ path }), fileHolds({ path, sha256: was })],
     proof: [fileHolds({ path, sha256: becomes })],
     patienceMs: 0,
+    limitMs: 60_000,
     undo: { action: back, proof: [fileHolds({ path, sha256: was })] },
   };
 }
