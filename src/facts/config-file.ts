@@ -47,14 +47,14 @@ function wholeOf(path: Name, { type, size, said }: Found): string {
 
 /** The file holds this, all of it; null: there is none. */
 export const fileHolds = defineCondition('file-holds', function* (args: { path: Name; sha256: string | null }): Asking<Holds> {
-  const { path, sha256 } = args;
+  const { path } = args;
   const found = contentOf(path, yield* run(lookInto(path, 'sha256sum').argv));
   // A name with a newline in it has a backslash before the line: \e3b0c442… */mnt/a\nb
   const now = found === undefined ? null : /^\\?([0-9a-f]{64}) /.exec(found.said)?.[1];
-  if (now !== undefined && now === sha256) {
+  if (now !== undefined && now === args.sha256) {
     return { holds: true };
   }
-  const expected = sha256 === null ? `no file ${showName(path)}` : `${showName(path)} with the SHA-256 ${shortHash(sha256)}`;
+  const expected = args.sha256 === null ? `no file ${showName(path)}` : `${showName(path)} with the SHA-256 ${shortHash(args.sha256)}`;
   const another = now === undefined ? described(found as Found) : `another content, with the SHA-256 ${shortHash(now)}`;
   return { holds: false, expected, found: now === null ? 'no such file' : another };
 });

@@ -13,7 +13,7 @@ const AFTER = BEFORE.replace('sick', 'well');
 /** What a repair of one step writes. */
 const LINES = ['opened', 'act', 'started', 'acted', 'proven', 'closed'];
 /** That no two of them run at a time: the calls are counted. */
-const TOOLS = ['sha256sum', 'cp', 'sync', 'rm', 'tail', 'stat', 'mv'];
+const TOOLS = ['sha256sum', 'cp', 'sync', 'rm', 'tail', 'stat', 'mv', 'ln', 'chmod', 'cat'];
 /** Each line and each command: npm run test:full. */
 const FULL = process.env['STDOCTOR_TEST_FULL'] === '1';
 
@@ -317,32 +317,47 @@ describe.concurrent('killed while a file is edited', () => {
         }
       }),
     );
+  }
 
+  for (const { what, was, becomes, command, way, every } of [
+    { what: 'edited', was: BEFORE, becomes: AFTER, command: 'fix', way: 'forward', every: 3 },
+    { what: 'edited', was: BEFORE, becomes: AFTER, command: 'fix', way: 'back', every: 3 },
+    { what: 'put back', was: AFTER, becomes: BEFORE, command: 'undo', way: 'forward', every: 3 },
+    { what: 'made', was: null, becomes: 'well\n', command: 'fix', way: 'forward', every: 1 },
+    { what: 'made', was: null, becomes: 'well\n', command: 'fix', way: 'back', every: 1 },
+    { what: 'removed again', was: 'well\n', becomes: null, command: 'undo', way: 'forward', every: 1 },
+  ] as const) {
     it(
-      `at each command of the edit itself, as by a power cut: the same, and resume goes ${way}`,
+      `at each command of the edit itself, as by a power cut: ${what} or not, whole, and resume goes ${way}`,
       inWorld(async (world) => {
-        const path = fileIn(world.directory('etc'));
+        const path = join(world.directory('etc'), 'fstab');
         const { run } = commandOn(world, path);
-        const seen = new Set<string>();
-        for (let nth = 1; ; nth += FULL ? 1 : 2) {
-          writeFileSync(path, BEFORE);
+        const content = () => (existsSync(path) ? readFileSync(path, 'utf8') : null);
+        const seen = new Set<string | null>();
+        for (let nth = 1; ; nth += FULL ? 1 : every) {
+          rmSync(path, { force: true });
           rmSync(world.state, { recursive: true, force: true });
+          const first = command === 'undo' ? becomes : was;
+          if (first !== null) {
+            writeFileSync(path, first);
+          }
+          if (command === 'undo') {
+            expect(await run('fix')).toMatchObject({ outcome: 'repaired' });
+          }
+          expect(content()).toBe(was);
           // The doctor first, then all of the edit.
-          const env = stubs(
-            world,
-            `[ "$n" = ${nth} ] && { kill -9 $(cut -d' ' -f4 "/proc/$(cut -d' ' -f5 /proc/self/stat)/stat"); kill -9 0; }`,
-          );
-          const fixed = await run('fix', env);
-          if (fixed !== undefined) {
-            expect(fixed).toMatchObject({ outcome: 'repaired' });
-            expect(nth).toBeGreaterThan(15);
+          const doctor = `$(cut -d' ' -f4 "/proc/$(cut -d' ' -f5 /proc/self/stat)/stat")`;
+          const done = await run(command, stubs(world, `[ "$n" = ${nth} ] && { kill -9 ${doctor}; kill -9 0; }`));
+          if (done !== undefined) {
+            expect([done.code, content()]).toEqual([0, becomes]);
             break;
           }
-          const content = readFileSync(path, 'utf8');
-          expect([BEFORE, AFTER]).toContain(content);
-          seen.add(content);
-          expect(await run(way)).toMatchObject({ code: 0, outcome: way === 'forward' ? 'repaired' : 'undone' });
-          expect([readFileSync(path, 'utf8'), beside(path)]).toEqual([way === 'forward' ? AFTER : BEFORE, ['fstab']]);
+          expect([was, becomes]).toContain(content());
+          seen.add(content());
+          const back = way === 'back' || command === 'undo';
+          expect(await run(way)).toMatchObject({ code: 0, outcome: back ? 'undone' : 'repaired' });
+          expect(content()).toBe(way === 'back' ? was : becomes);
+          expect(beside(path)).toEqual(content() === null ? [] : ['fstab']);
         }
         expect(seen.size).toBe(2);
       }),
