@@ -38,11 +38,12 @@ function linesOf(steps: readonly Step[]): string {
     if (action.kind !== 'edit') {
       return essence(step);
     }
-    const { path, verify, diff } = action;
+    const { path, content, verify, diff } = action;
+    const changes = 'from' in content ? [] : content.changes.map((change) => ({ ...change, at: 0 }));
     const lines = diff.filter((line) => /^[-+]/.test(toByteString(line)));
     return essence({
       ...step,
-      action: { kind: 'edit', path, was: null, becomes: null, content: { changes: [] }, diff: lines, ...(verify && { verify }) },
+      action: { kind: 'edit', path, was: null, becomes: null, content: { changes }, diff: lines, ...(verify && { verify }) },
     });
   });
   return hashes.reduce(
