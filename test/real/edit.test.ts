@@ -327,7 +327,10 @@ describe.concurrent('killed while a file is edited', () => {
     { what: 'made', was: null, becomes: 'well\n', command: 'fix', way: 'back', every: 1 },
     { what: 'removed again', was: 'well\n', becomes: null, command: 'undo', way: 'forward', every: 1 },
   ] as const) {
-    it.skipIf(!FULL && way === 'back')(
+    if (!FULL && way === 'back') {
+      continue;
+    }
+    it(
       `at each command of the edit itself, as by a power cut: ${what} or not, whole, and resume goes ${way}`,
       inWorld(async (world) => {
         const path = join(world.directory('etc'), 'fstab');
