@@ -13,6 +13,7 @@ import type { Expected } from '../src/check/tester.ts';
 import type { Claim, Json } from '../src/check/types.ts';
 import type { CheckResult, FindingResult } from '../src/engine/result.ts';
 import { resolveAction } from '../src/journal/references.ts';
+import { editCommand } from '../src/target/edit.ts';
 import { wantedSshfs, withOpenProc } from '../test/real/wanted.ts';
 import { type Ran, ROOT, type Sshfs, until, World } from '../test/real/world.ts';
 
@@ -772,6 +773,8 @@ async function recordRepair(
     const action = resolveAction(step.action, { rescue: RESCUE, run: 'recorded' });
     if (action.kind === 'write') {
       await world.run(['tee', String(action.path)], { input: action.content });
+    } else if (action.kind === 'edit') {
+      await world.run(editCommand(action) as string[]);
     } else if (action.argv.every((word) => typeof word === 'string')) {
       // e2fsck ends with 1 where it has mended something. What a mounted FUSE starts keeps what it was given to print to.
       const quiet = action.argv[0] === 'mount' ? ['sh', '-c', 'exec "$@" > /dev/null 2>&1', 'sh'] : [];
@@ -786,7 +789,7 @@ async function recordRepair(
     }
     await sleep(500);
     const last = index === plan.steps.length - 1;
-    const program = action.kind === 'write' ? 'write' : String(action.argv[0]);
+    const program = action.kind === 'run' ? String(action.argv[0]) : action.kind;
     const called = last ? (recorded.remains ? `after-${program}` : 'healthy') : `after-${program}`;
     const stage = await recordStage(world, join(directory, 'stages', `${index + 1}-${called}`), folder, since, recorded, claims);
     process.stdout.write(`  ${step.title} → ${stage.checks[0]?.outcome}\n`);

@@ -37,6 +37,15 @@ export function isBelow(path: Name, above: Name): boolean {
   return toByteString(path).startsWith(parent === '/' ? '/' : `${parent}/`) && !sameName(path, above);
 }
 
+/** What a copy of this file is called among other copies: `srv_images_a.img` for `/srv/images/a.img`. */
+export function fileNameOf(path: Name): string {
+  const name = toByteString(path)
+    .replace(/[^\w.-]+/g, '_')
+    .slice(-200)
+    .replace(/^[-._]+/, '');
+  return name === '' ? 'copy' : name;
+}
+
 // Controls (C0, DEL, C1), formats (reordering, zero width, soft hyphen, byte order mark), line and paragraph separators,
 // and what fonts show nothing for (fillers, variation selectors).
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;

@@ -2,6 +2,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
+import type { Finding } from '../src/check/types.ts';
+import { resolveAction } from '../src/journal/references.ts';
+import { notDone } from '../src/repair/apply.ts';
+import { plansToJson } from '../src/repair/saved-plan.ts';
+import { repairToJson } from '../src/report/json.ts';
+import { editFile } from '../src/steps/editing.ts';
 import { ROOT, stdoctor } from './cli.ts';
 import { journalledState, RUN } from './journalled-state.ts';
 import { scratch } from './scratch.ts';
@@ -91,6 +97,36 @@ describe('the schemas in docs/schema', () => {
       expect(told.repairs).toMatchObject([{ outcome: 'undone', takenUp: [{ way: 'back' }] }]);
     }
     expectValid(history, await json(scratch(), 'history'));
+  });
+
+  it('hold for plans and repairs that edit files', () => {
+    const name = { base64: Buffer.from('/etc/caf\xe9', 'latin1').toString('base64') };
+    const texts = { title: 't', why: 'w' };
+    const steps = [
+      editFile({ ...texts, path: name, before: 'a\xff\n', after: 'b\n', verify: ['findmnt', '--verify', '--tab-file'] }),
+      editFile({ ...texts, path: '/etc/x', before: undefined, after: '\xff' }),
+    ];
+    const finding: Finding = {
+      id: 'fuse-dead-12345678',
+      check: 'zombie-mounts',
+      code: 'fuse-dead',
+      severity: 'warning',
+      subject: { kind: 'file', name },
+      data: null,
+      confidence: 'certain',
+      evidence: [{ source: '/etc/x', at: '2026-11-21T00:00:00.000Z', excerpt: 'e' }],
+    };
+    const found = { finding, summary: 's', plan: { steps }, risk: 'safe' } as const;
+    const at = { version: '0', madeAt: '2026-11-21T00:00:00.000Z', expiresAt: '2026-11-22T00:00:00.000Z' };
+    const target = { name: 'n', kind: 'host', via: 'local', identity: 'i', boot: null };
+    const planned = JSON.parse(plansToJson({ ...at, target, plans: [found], unknown: [] }));
+    expectValid(plan, planned);
+    const done = steps.map((step) => ({ ...notDone(step), action: resolveAction(step.action, { rescue: '/rescue' }) }));
+    const run = { id: 'r', startedAt: at.madeAt, durationMs: 1, version: '0', target: { name: 'n', identity: 'i' }, unknown: [] };
+    const repaired = repairToJson({ ...run, repairs: [{ ...found, run: 'r', outcome: 'repaired', reason: null, steps: done }] });
+    expectValid(repair, JSON.parse(repaired));
+    planned.plans[0].steps[0].action.was = 'short';
+    expect(plan(planned)).toBe(false);
   });
 
   it('refuse broken documents', async () => {

@@ -6,7 +6,7 @@ import { emptyDirectory } from '../../src/facts/look.ts';
 import { isFuse, isNfs, runtimeOf } from '../../src/facts/mount-kinds.ts';
 import { claimPathOn, type Mount, mountGone, optionList } from '../../src/facts/mountinfo.ts';
 import { beyondReach, type Elsewhere } from '../../src/facts/namespaces.ts';
-import { type Name, sameName, showName, toByteString } from '../../src/names.ts';
+import { type Name, sameName, showName } from '../../src/names.ts';
 import { mountWanted, run } from '../../src/steps/mounting.ts';
 import { isBind } from './configured/facts.ts';
 import { heldInKernel, type MountFound } from './data.ts';
@@ -123,13 +123,4 @@ export function mountOptions(mount: Mount): string {
 
 export function gone(mount: Mount): Claim {
   return mountGone({ id: mount.id, device: mount.device, point: mount.point });
-}
-
-/** What a copy of this file is called among other copies: `srv_images_a.img` for `/srv/images/a.img`. */
-export function fileNameOf(path: Name): string {
-  const name = toByteString(path)
-    .replace(/[^\w.-]+/g, '_')
-    .slice(-200)
-    .replace(/^[-._]+/, '');
-  return name === '' ? 'copy' : name;
 }

@@ -43,7 +43,35 @@ export type Word = Name | { ref: string } | { join: readonly Word[] };
 export type Action =
   | { kind: 'run'; argv: readonly Word[] }
   /** Writes into a file that the kernel offers (sysfs, fusectl); never creates one. */
-  | { kind: 'write'; path: Name; content: string };
+  | { kind: 'write'; path: Name; content: string }
+  | Edit<Word>;
+
+/**
+ * Puts a file in the place of another one, whole or not at all, if that one is still as it was. Owner, mode and attributes
+ * stay. `was` and `becomes` are the SHA-256 of all of it, in hexadecimal; null: there is no such file.
+ */
+export interface Edit<W> {
+  kind: 'edit';
+  /** No link. */
+  path: Name;
+  was: string | null;
+  becomes: string | null;
+  /** How the new content comes from the old one, or the copy it is taken from; nothing where the file is removed. */
+  content: { changes: readonly Change[] } | { from: W };
+  /** Where a copy of the old content is kept first. */
+  keep?: W;
+  /** Must end well for the new file, whose path is put after these words, before it takes the place of the old one. */
+  verify?: readonly Name[];
+  /** For whoever agrees to it: a unified diff, a line each, secrets masked. Nothing follows from it. */
+  diff: readonly Name[];
+}
+
+/** At this byte of the old content so many bytes are left out, and these put in their place. In ascending order. */
+export interface Change {
+  at: number;
+  remove: number;
+  insert: Name;
+}
 
 /** A host over ssh, as it was named. */
 export interface Reached {
@@ -80,7 +108,7 @@ export interface Unreached {
   why: string;
 }
 
-export type ResolvedAction = { kind: 'run'; argv: readonly Name[] } | { kind: 'write'; path: Name; content: string };
+export type ResolvedAction = { kind: 'run'; argv: readonly Name[] } | { kind: 'write'; path: Name; content: string } | Edit<Name>;
 
 export interface Acted {
   ok: boolean;

@@ -1,5 +1,6 @@
-import { type Name, printable, shellWord, showName } from '../names.ts';
-import type { Action, Claim, Found, Json, ResolvedAction, Word } from './types.ts';
+import { type Name, printable, shellWord, showName, toByteString } from '../names.ts';
+import { shortHash } from './edit.ts';
+import type { Action, Claim, Edit, Found, Json, ResolvedAction, Word } from './types.ts';
 
 /** Fills a code's sentence: `{subject}` and `{name}` for names in the finding's data. What is missing stays visible. */
 export function sentence(template: string, finding: Pick<Found<string, unknown>, 'subject' | 'data'>): string {
@@ -18,7 +19,27 @@ function toText(value: unknown, otherwise: string): string {
 
 /** An action as it could be typed; names made at run time stand as `{rescue}`. */
 export function actionText(action: Action | ResolvedAction): string {
-  return action.kind === 'run' ? action.argv.map(wordText).join(' ') : `echo ${shellWord(action.content)} > ${shellWord(action.path)}`;
+  switch (action.kind) {
+    case 'run':
+      return action.argv.map(wordText).join(' ');
+    case 'write':
+      return `echo ${shellWord(action.content)} > ${shellWord(action.path)}`;
+    case 'edit':
+      return editText(action);
+  }
+}
+
+/** No shell line says it: what it comes to is told by its difference. */
+function editText({ path, was, becomes, content, diff }: Edit<Word>): string {
+  const file = shellWord(path);
+  if (becomes === null) {
+    return `remove ${file}`;
+  }
+  if ('from' in content) {
+    return `put back ${file} from ${wordText(content.from)}`;
+  }
+  const count = (sign: string) => diff.filter((line) => toByteString(line).startsWith(sign)).length;
+  return `${was === null ? 'create' : 'edit'} ${file} (lines: +${count('+')} -${count('-')}; SHA-256 ${shortHash(becomes)})`;
 }
 
 function wordText(word: Word): string {

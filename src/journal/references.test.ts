@@ -31,6 +31,18 @@ it('resolves every word of an action', () => {
   });
   const write = { kind: 'write', path: '/sys/x', content: '1' } as const;
   expect(resolveAction(write, references)).toEqual(write);
+  const edit = { kind: 'edit', path: '/etc/x', was: null, becomes: null, diff: [] } as const;
+  const copy = { join: [{ ref: 'rescue' }, '/x'] };
+  const changes = { content: { changes: [{ at: 0, remove: 1, insert: '{"ref":"rescue"}' }] } };
+  expect(resolveAction({ ...edit, ...changes, keep: copy }, references)).toEqual({
+    ...edit,
+    ...changes,
+    keep: '/var/lib/stdoctor/rescue/1/x',
+  });
+  expect(resolveAction({ ...edit, content: { from: copy } }, references)).toEqual({
+    ...edit,
+    content: { from: '/var/lib/stdoctor/rescue/1/x' },
+  });
 });
 
 it('resolves claims at any depth', () => {

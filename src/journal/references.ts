@@ -19,7 +19,20 @@ export function resolveWord(word: Word, references: References): Name {
 }
 
 export function resolveAction(action: Action, references: References): ResolvedAction {
-  return action.kind === 'run' ? { kind: 'run', argv: action.argv.map((word) => resolveWord(word, references)) } : action;
+  switch (action.kind) {
+    case 'run':
+      return { kind: 'run', argv: action.argv.map((word) => resolveWord(word, references)) };
+    case 'write':
+      return action;
+    case 'edit': {
+      const { content, keep, ...rest } = action;
+      return {
+        ...rest,
+        content: 'from' in content ? { from: resolveWord(content.from, references) } : content,
+        ...(keep !== undefined && { keep: resolveWord(keep, references) }),
+      };
+    }
+  }
 }
 
 export function resolveClaim(claim: Claim, references: References): Claim {

@@ -3,7 +3,8 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { examine } from '../check/condition.ts';
-import type { Acted, Child, Claim, ResolvedAction, Step, Target } from '../check/types.ts';
+import { leftoversOf, NOT_AS_IT_WAS } from '../check/edit.ts';
+import type { Acted, Child, Claim, Edit, ResolvedAction, Step, Target } from '../check/types.ts';
 import { makeDirectory } from '../directory.ts';
 import type { Listener } from '../engine/events.ts';
 import { Round } from '../engine/round.ts';
@@ -11,6 +12,7 @@ import { messageOf } from '../errors.ts';
 import type { Closed, Purpose, Undo } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type References, resolveAction, resolveClaim } from '../journal/references.ts';
+import type { Name } from '../names.ts';
 import type { Repair } from './result.ts';
 
 const DEFAULT_PATIENCE = 2000;
@@ -93,8 +95,18 @@ export async function carryOut(place: Place, deed: DeedOptions, doing: Doing): P
   if (!acted.running) {
     const { ok, code, why } = acted;
     journal.write(run, plan, { event: 'acted', of, step, ok, code, log, ...(why !== undefined && { why }) });
+    // It did not end by itself.
+    if (action.kind === 'edit' && why !== undefined) {
+      await sweep(place, step, action, doing);
+    }
   }
   return { ...acted, output: lastOf(log) };
+}
+
+/** An edit that was cut off may have left the new file beside the old one. */
+export async function sweep(place: Place, step: number, edit: Edit<Name>, doing: Doing): Promise<void> {
+  const action: ResolvedAction = { kind: 'run', argv: ['rm', '-f', '--', ...leftoversOf(edit)] };
+  await carryOut(place, { of: 'release', step, action, limitMs: RELEASE_LIMIT }, doing);
 }
 
 async function act(
@@ -193,6 +205,11 @@ export function failureOf(acted: Deeded, proof: { expected: string; found: strin
   return acted.ok
     ? `the command ended well, but expected ${proof.expected}, found ${proof.found}`
     : `${acted.why ?? `exit code ${acted.code}`}${acted.output === '' ? '' : `: ${acted.output.split('\n').at(-1)}`}`;
+}
+
+/** An edit that found another file than it was planned for has changed nothing: the world has changed, the step did not fail. */
+export function foundAnother({ kind }: ResolvedAction, { code, output }: Deeded): string | undefined {
+  return kind === 'edit' && code === NOT_AS_IT_WAS ? (output.split('\n').at(-1) as string) : undefined;
 }
 
 /** What a step rests on and how it is taken back, with every reference filled in. */

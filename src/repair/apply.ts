@@ -7,11 +7,23 @@ import type { FindingResult } from '../engine/result.ts';
 import { messageOf, StdoctorError } from '../errors.ts';
 import type { Closed, Who } from '../journal/entries.ts';
 import { type References, refersTo } from '../journal/references.ts';
-import { sameName, showName } from '../names.ts';
+import { sameName, showName, toByteString } from '../names.ts';
 import { masked } from '../secrets.ts';
 import type { CostlyFacts } from '../state/costly-facts.ts';
-import { carryOut, close, type Doing, examineAll, failureOf, giveBack, isUrgent, type Place, prove, resolveStep } from './acting.ts';
-import { sameSteps, whatChanged } from './changes.ts';
+import {
+  carryOut,
+  close,
+  type Doing,
+  examineAll,
+  failureOf,
+  foundAnother,
+  giveBack,
+  isUrgent,
+  type Place,
+  prove,
+  resolveStep,
+} from './acting.ts';
+import { sameButForPlace, sameSteps, whatChanged } from './changes.ts';
 import type { Repair, StepResult } from './result.ts';
 
 export interface ApplyContext extends Doing {
@@ -25,6 +37,8 @@ export interface ApplyContext extends Doing {
   who: Who;
   machine: string;
   boot: string | null;
+  /** What earlier repairs of this run have made of files: the SHA-256, by path. */
+  edited?: Map<string, string | null>;
 }
 
 export type Steps = Exclude<Plan, { refused: string }>;
@@ -33,14 +47,17 @@ export type Steps = Exclude<Plan, { refused: string }>;
 export async function applyPlan(wanted: FindingResult, context: ApplyContext): Promise<Repair> {
   const { finding, summary, risk } = wanted;
   const { runId, journal } = context;
-  const plan = wanted.plan as Steps;
+  let plan = wanted.plan as Steps;
   const repair = { finding, summary, plan, risk, run: null, steps: plan.steps.map(notDone) };
 
   const again = await look(wanted, context);
   if (again.state !== 'found') {
     return { ...repair, outcome: again.state === 'gone' ? 'healed' : 'stale', reason: again.why };
   }
-  if (!sameSteps(again.finding.plan, plan)) {
+  if (sameButForPlace(again.finding.plan, plan, context.edited ?? new Map())) {
+    plan = again.finding.plan as Steps;
+    repair.plan = plan;
+  } else if (!sameSteps(again.finding.plan, plan)) {
     return { ...repair, outcome: 'stale', reason: await whatChanged(plan, again.finding.plan, context) };
   }
 
@@ -61,7 +78,13 @@ export async function applyPlan(wanted: FindingResult, context: ApplyContext): P
     ...(plan.remains !== undefined && { remains: plan.remains }),
   });
   const all = plan.steps.map((_, index) => index);
-  return { ...repair, run: runId, ...(await goThrough(place, wanted, plan, all, references, [], context)) };
+  const ended = await goThrough(place, wanted, plan, all, references, [], context);
+  for (const { action, outcome } of ended.steps) {
+    if (action.kind === 'edit' && outcome === 'proven') {
+      context.edited?.set(toByteString(action.path), action.becomes);
+    }
+  }
+  return { ...repair, run: runId, ...ended };
 }
 
 /**
@@ -242,7 +265,8 @@ async function applyStep(
   tell('proving');
   const proven = await prove(proof, acted.ok, step.patienceMs, doing);
   if (!proven.holds) {
-    return end('failed', failureOf(acted, proven), { exitCode, output });
+    const other = foundAnother(action, acted);
+    return end(other === undefined ? 'failed' : 'stale', other ?? failureOf(acted, proven), { exitCode, output });
   }
   journal.write(place.run, place.plan, { event: 'proven', of: 'step', step: index });
   return end('proven', null, { exitCode, output });

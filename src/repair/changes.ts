@@ -1,7 +1,9 @@
 /** What became different between the making of a plan and now, in a sentence that names it then and now. */
 import { isDeepStrictEqual } from 'node:util';
+import { shortHash } from '../check/edit.ts';
 import type { Plan, Step } from '../check/types.ts';
 import { actionText, claimText } from '../check/wording.ts';
+import { toByteString } from '../names.ts';
 import { type Doing, examineAll } from './acting.ts';
 
 /** True where both plans do the same, resting on the same. */
@@ -12,6 +14,41 @@ export function sameSteps(now: Plan | null, then: Plan | null): boolean {
     !('refused' in now) &&
     !('refused' in then) &&
     isDeepStrictEqual(now.steps.map(essence), then.steps.map(essence))
+  );
+}
+
+/**
+ * True where both plans do the same but for the place in files, because these are what earlier repairs of this run left:
+ * `left`, by path (one character a byte), the SHA-256. The same lines give way to the same lines.
+ */
+export function sameButForPlace(now: Plan | null, then: Plan | null, left: ReadonlyMap<string, string | null>): boolean {
+  if (now === null || then === null || 'refused' in now || 'refused' in then) {
+    return false;
+  }
+  const isLeft = ({ action }: Step) => action.kind !== 'edit' || left.get(toByteString(action.path)) === action.was;
+  return now.steps.some(({ action }) => action.kind === 'edit') && now.steps.every(isLeft) && linesOf(now.steps) === linesOf(then.steps);
+}
+
+/** What steps do, with the lines that edits change in the place of all that follows from where they stand. */
+function linesOf(steps: readonly Step[]): string {
+  const edits = steps.map(({ action }) => action).filter((action) => action.kind === 'edit');
+  const hashes = edits.flatMap(({ was, becomes }) => [was, becomes]).filter((hash) => hash !== null);
+  const plain = steps.map((step) => {
+    const { action } = step;
+    if (action.kind !== 'edit') {
+      return essence(step);
+    }
+    const { path, content, verify, diff } = action;
+    const changes = 'from' in content ? [] : content.changes.map((change) => ({ ...change, at: 0 }));
+    const lines = diff.filter((line) => /^[-+]/.test(toByteString(line)));
+    return essence({
+      ...step,
+      action: { kind: 'edit', path, was: null, becomes: null, content: { changes }, diff: lines, ...(verify && { verify }) },
+    });
+  });
+  return hashes.reduce(
+    (text, hash, index) => text.replaceAll(hash, `content ${index}`).replaceAll(shortHash(hash), `content ${index}`),
+    JSON.stringify(plain),
   );
 }
 

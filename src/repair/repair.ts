@@ -65,6 +65,7 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
   const { target, entries, roundMs, stateDir } = options;
   // Whether it can be written and understood is known before anything is asked.
   const journal = stateDir === undefined ? undefined : new Journal(stateDir);
+  const edited = new Map<string, string | null>();
   try {
     const { target: result, round } = await look(`Asking ${target.name}`, entries);
     const { bootId } = await round.gather(host());
@@ -216,6 +217,7 @@ export async function repairFindings(options: RepairOptions): Promise<Repaired> 
         machine: result.identity,
         boot,
         stop,
+        edited,
       };
       const repair = await options
         .show(`Repairing: ${finding.summary}`, (listen) => applyPlan(finding, { ...context, listen }))

@@ -3,7 +3,7 @@ import type { Step } from '../check/types.ts';
 import { deedOf, goesBack, type Journaled } from '../journal/entries.ts';
 import { isInterrupted } from '../journal/interrupted.ts';
 import { showName } from '../names.ts';
-import { close, examineAll, giveBack, type Place } from './acting.ts';
+import { close, examineAll, giveBack, type Place, sweep } from './acting.ts';
 import { type ApplyContext, applyPlan, goThrough, look, notDone, type Steps } from './apply.ts';
 import { sameSteps, whatChanged } from './changes.ts';
 import { type Answer, type Handling, handle, head, type JournalledOptions, type Known } from './journalled.ts';
@@ -29,6 +29,7 @@ export function resumeRepairs(options: ResumeOptions): Promise<Repaired> {
 
 async function goBack({ repair, states }: Known, context: ApplyContext): Promise<Repair> {
   takeUp(repair, 'back', context);
+  await sweepAll(repair, context);
   const kept = await giveBackAll(repair, await borrowedBy(repair, context), context);
   return kept.length > 0 ? notGivenBack(repair, states, kept) : { ...head(repair), ...(await takeBack(repair, states, context)) };
 }
@@ -37,6 +38,7 @@ async function goOn({ repair, states }: Known, context: ApplyContext): Promise<R
   const { journal } = context;
   const wanted = { ...head(repair), plan: head(repair).plan as Steps };
   takeUp(repair, 'forward', context);
+  await sweepAll(repair, context);
   const end = (as: 'healed' | 'stale' | 'refused', why: string): Repair => ({
     ...head(repair),
     ...close(repair, as, why, resultsOf(repair, states), journal),
@@ -99,6 +101,15 @@ function notGivenBack(repair: Journaled, states: Known['states'], why: readonly 
 
 function takeUp({ run, plan }: Journaled, way: Way, { journal, runId, who, boot }: ApplyContext): void {
   journal.write(run, plan, { event: 'taken-up', way, by: runId, who, boot });
+}
+
+/** What edits left behind that were never heard of again. */
+async function sweepAll(repair: Journaled, context: ApplyContext): Promise<void> {
+  for (const { step, action, ended } of repair.deeds) {
+    if (action.kind === 'edit' && ended === undefined) {
+      await sweep(placeOf(repair), step, action, context);
+    }
+  }
 }
 
 function placeOf({ run, plan }: Journaled): Place {

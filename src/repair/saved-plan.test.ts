@@ -5,6 +5,7 @@ import { set, setting } from '../../test/fake-host.ts';
 import { scratch } from '../../test/scratch.ts';
 import type { Finding, Step } from '../check/types.ts';
 import type { FindingResult } from '../engine/result.ts';
+import { editFile } from '../steps/editing.ts';
 import { loadPlans, plansToJson, type SavedPlans } from './saved-plan.ts';
 
 const NOT_UTF8 = { base64: Buffer.from('/mnt/caf\xe9', 'latin1').toString('base64') };
@@ -63,6 +64,40 @@ describe('a plan file', () => {
       { plan: null, risk: null, summary: 'it is sick', altered: false },
     ]);
     expect(plans[0]?.finding).toMatchObject({ id: finding.id, subject: finding.subject, cause: finding.cause });
+  });
+
+  it('holds edits, and knows those that were altered', () => {
+    const before = 'a\xff\n//nas/x /x cifs password=hunter2,rw 0 0\n';
+    const edit = editFile({ path: NOT_UTF8, before, after: before.replace('rw', 'rw,soft'), title: 't', why: 'w' });
+    const plan = { steps: [edit] };
+    expect(loaded({ ...available, plan }).plans).toMatchObject([{ plan, altered: false }]);
+    expect(plansToJson({ ...made, plans: [{ ...available, plan }], unknown: [] })).not.toContain('hunter2');
+    const { action } = edit as Document;
+    const change = { at: 1, remove: 0, insert: 'x' };
+    for (const other of [
+      { diff: ['+x'] },
+      { content: { changes: [change] } },
+      { was: null },
+      { keep: '/etc/shadow' },
+      { verify: ['true'] },
+    ]) {
+      const [saved] = changed((document) => Object.assign(document.plans[0].steps[0].action, other), { ...available, plan }).plans;
+      expect(saved?.altered, JSON.stringify(other)).toBe(true);
+    }
+    const broken = [
+      { was: 'X' },
+      { diff: [7] },
+      { content: {} },
+      { content: { changes: [{ ...change, at: 0.5 }] } },
+      { verify: [] },
+      { more: 1 },
+    ];
+    for (const other of broken) {
+      const alter = (document: Document) => Object.assign(document.plans[0].steps[0].action, other);
+      expect(() => changed(alter, { ...available, plan: { steps: [{ ...edit, action }] } }), JSON.stringify(other)).toThrow(
+        'is no plan file',
+      );
+    }
   });
 
   it('keeps secrets out', () => {

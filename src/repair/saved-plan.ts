@@ -36,9 +36,24 @@ const word: v.GenericSchema<Word> = v.union([
   v.strictObject({ ref: v.string() }),
   v.strictObject({ join: v.array(v.lazy(() => word)) }),
 ]);
+const sha256 = v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal')));
+const bytes = v.pipe(v.number(), v.integer(), v.minValue(0));
 const action = v.variant('kind', [
   v.strictObject({ kind: v.literal('run'), argv: v.pipe(v.array(word), v.minLength(1)) }),
   v.strictObject({ kind: v.literal('write'), path: name, content: v.string() }),
+  v.strictObject({
+    kind: v.literal('edit'),
+    path: name,
+    was: sha256,
+    becomes: sha256,
+    content: v.union([
+      v.strictObject({ changes: v.array(v.strictObject({ at: bytes, remove: bytes, insert: name })) }),
+      v.strictObject({ from: word }),
+    ]),
+    keep: v.optional(word),
+    verify: v.optional(v.pipe(v.array(name), v.minLength(1))),
+    diff: v.array(name),
+  }),
 ]);
 const claims = v.array(v.strictObject({ is: v.string(), args: v.record(v.string(), v.unknown()) }));
 const risk = v.picklist(['safe', 'disruptive', 'data-loss']);

@@ -2,7 +2,7 @@
 import type { Step } from '../check/types.ts';
 import { messageOf } from '../errors.ts';
 import { deedOf, type Journaled, type Who } from '../journal/entries.ts';
-import { carryOut, close, type Doing, examineAll, failureOf, isUrgent, prove, resolveStep } from './acting.ts';
+import { carryOut, close, type Doing, examineAll, failureOf, foundAnother, isUrgent, prove, resolveStep } from './acting.ts';
 import { interrupted, notDone, notHeld } from './apply.ts';
 import type { StepState } from './assess.ts';
 import type { Repair, StepResult } from './result.ts';
@@ -109,7 +109,8 @@ async function undoStep(repair: Journaled, index: number, step: Step, doing: Doi
   tell('proving');
   const proven = await prove(undo.proof, acted.ok, step.patienceMs, doing);
   if (!proven.holds) {
-    return end('failed', failureOf(acted, proven), more);
+    const other = foundAnother(undo.action, acted);
+    return end(other === undefined ? 'failed' : 'stale', other ?? failureOf(acted, proven), more);
   }
   doing.journal.write(repair.run, repair.plan, { event: 'proven', of: 'undo', step: index });
   return end('undone', null, more);

@@ -1,8 +1,9 @@
 /** How one finding looks, in a report and before its repair. */
+import stringWidth from 'string-width';
 import type { Action, Evidence, Finding, ResolvedAction, Risk } from '../check/types.ts';
 import { actionText } from '../check/wording.ts';
 import type { FindingResult } from '../engine/result.ts';
-import { type Name, printable, showName } from '../names.ts';
+import { fromByteString, type Name, printable, showName, toByteString } from '../names.ts';
 import { commandClauses, paragraph } from './layout.ts';
 import { shortened } from './shortened.ts';
 import type { Paint } from './style.ts';
@@ -14,6 +15,7 @@ const EXCERPT_CHARACTERS = 2000;
 const WHY_CHARACTERS = 600;
 /** Of the one line of evidence that is always shown. */
 const SHORT_CHARACTERS = 160;
+const TAB = 8;
 /** Where it is seen who holds something: whoever is interrupted is always named. */
 const HOLDERS = '/proc/*/';
 
@@ -85,6 +87,35 @@ function bounded(text: string, characters: number): string {
 /** A command has a line of its own, whole, however long. */
 export function commandLine(action: Action | ResolvedAction, paint: Paint, indent: number): string {
   return `${' '.repeat(indent)}${paint('cyan', actionText(action))}`;
+}
+
+/** A command, or what an edit comes to. `atMost`: so many lines of its difference. */
+export function actionLines(action: Action | ResolvedAction, paint: Paint, indent: number, atMost = Number.POSITIVE_INFINITY): string[] {
+  const diff = action.kind === 'edit' ? action.diff : [];
+  const more = diff.length - atMost;
+  return [
+    commandLine(action, paint, indent),
+    ...diff.slice(0, atMost).map((line) => diffLine(line, paint, indent + 2)),
+    ...(more > 0 ? [`${' '.repeat(indent + 2)}${paint('dim', `(${more} more lines: stdoctor fix --dry-run)`)}`] : []),
+  ];
+}
+
+const DIFF_STYLE: Readonly<Record<string, Parameters<Paint>[0]>> = { '+': 'green', '-': 'red', '@': 'dim', '\\': 'dim' };
+
+/** Tabs stay what they are to a reader: columns. Everything else that a terminal would act on is shown as an escape. */
+function diffLine(line: Name, paint: Paint, indent: number): string {
+  const [sign = '', ...rest] = toByteString(line);
+  let shown = '';
+  rest
+    .join('')
+    .split('\t')
+    .forEach((part, index) => {
+      shown += index === 0 ? '' : ' '.repeat(TAB - (stringWidth(shown) % TAB));
+      shown += showName(fromByteString(part));
+    });
+  const style = DIFF_STYLE[sign];
+  const text = `${showName(fromByteString(sign))}${shown}`;
+  return `${' '.repeat(indent)}${style === undefined ? text : paint(style, text)}`;
 }
 
 /** Names in the sentences about a finding, which are not to be broken at their spaces. */

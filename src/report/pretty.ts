@@ -3,7 +3,7 @@ import type { Step } from '../check/types.ts';
 import { refersTo } from '../journal/references.ts';
 import { printable } from '../names.ts';
 import type { Repair, RepairRun } from '../repair/result.ts';
-import { commandLine, evidenceLines, headline, marked, namesIn, notTold, RISK_WORDS } from './finding.ts';
+import { actionLines, commandLine, evidenceLines, headline, marked, namesIn, notTold, RISK_WORDS } from './finding.ts';
 import { paragraph } from './layout.ts';
 import { type Paint, plain } from './style.ts';
 
@@ -36,7 +36,7 @@ export function planToText(
   plan.steps.forEach((step, index) => {
     lines.push(
       ...paragraph(`${index + 1}. ${step.title} (${step.risk})`, { ...shape, indent: 2, hang: 3 }),
-      commandLine(step.action, paint, 7),
+      ...actionLines(step.action, paint, 7),
       ...paragraph(step.why, { ...shape, indent: 5, advice: true }),
       ...('none' in step.undo
         ? paragraph(`Cannot be undone: ${step.undo.none}`, { ...shape, indent: 5, advice: true })

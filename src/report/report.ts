@@ -3,13 +3,15 @@ import type { Subject } from '../check/types.ts';
 import type { CheckResult, FindingResult, RunResult, TargetResult } from '../engine/result.ts';
 import { summarize } from '../engine/result.ts';
 import { printable, showName } from '../names.ts';
-import { commandLine, evidenceLines, headline, marked, namesIn, notTold, RISK_WORDS } from './finding.ts';
+import { actionLines, evidenceLines, headline, marked, namesIn, notTold, RISK_WORDS } from './finding.ts';
 import { type Group, groupByCause } from './groups.ts';
 import { paragraph } from './layout.ts';
 import { shortened } from './shortened.ts';
 import { type Paint, plain } from './style.ts';
 
 const SOURCE_CHARACTERS = 200;
+/** All of a difference is shown before it is agreed to. */
+const DIFF_LINES = 12;
 
 /** How much is told. */
 export interface View {
@@ -145,7 +147,7 @@ function repairLines({ finding, plan, risk }: FindingResult, paint: Paint, inden
   const made = [...new Set([...JSON.stringify(actions).matchAll(/\{"ref":"(\w+)"\}/g)].map(([, name]) => `{${name}}`))];
   return [
     ...paragraph(`Repair (${RISK_WORDS[risk ?? 'data-loss']}):`, { columns, indent }),
-    ...actions.map((action) => commandLine(action, paint, indent + 4)),
+    ...actions.flatMap((action) => actionLines(action, paint, indent + 4, DIFF_LINES)),
     ...(made.length === 0 ? [] : paragraph(`${made.join(' and ')}: known when it is repaired`, { columns, indent: indent + 2 })),
     ...(plan.remains === undefined
       ? []

@@ -6,6 +6,7 @@ import type { Acted, Child, Probe, ResolvedAction } from '../check/types.ts';
 import type { InterruptedRepair } from '../facts/interrupted.ts';
 import { type Name, showName, toByteString, toBytes } from '../names.ts';
 import { askChild, childEnvironment, childOf, viaXargs } from './child.ts';
+import { editCommand } from './edit.ts';
 import { asJson, type Ended, HostTarget, isKernelFile, type Outcome, READ_AT_MOST } from './host-target.ts';
 import { HERE, LeftBehindMemory, leftBehindFile } from './left-behind.ts';
 import { type OwnState, ownInterrupted, stateDirOf } from './own-journal.ts';
@@ -58,7 +59,8 @@ export class LocalTarget extends HostTarget {
   }
 
   override async act(action: ResolvedAction, log: string, started: (child: Child) => void): Promise<Acted> {
-    const words = action.kind === 'run' ? action.argv : (['tee', '--', action.path] as const);
+    const words =
+      action.kind === 'run' ? action.argv : action.kind === 'edit' ? editCommand(action) : (['tee', '--', action.path] as const);
     const { argv, input } = viaXargs(words);
     const [file, ...rest] = argv as [string, ...string[]];
     const { execa } = await import('execa');

@@ -6,6 +6,7 @@ import type { InterruptedRepair } from '../facts/interrupted.ts';
 import { parseStat } from '../facts/process.ts';
 import { actTag } from '../journal/act-tag.ts';
 import { type Name, showName, toByteString } from '../names.ts';
+import { editCommand } from './edit.ts';
 import { asJson, type Ended, HostTarget, isKernelFile, type Outcome, READ_AT_MOST } from './host-target.ts';
 import { LeftBehindMemory, type Liveness, leftBehindFile } from './left-behind.ts';
 import { type OwnState, ownInterrupted, stateDirOf } from './own-journal.ts';
@@ -225,7 +226,7 @@ export class SshTarget extends HostTarget {
 
   /** The command outlives the connection; its output lies on the host until it is fetched. */
   override async act(action: ResolvedAction, log: string, started: (child: Child) => void): Promise<Acted> {
-    const words = action.kind === 'run' ? action.argv : ['sh', '-c', 'printf %s "$1" | tee -- "$2"', 'sh', action.content, action.path];
+    const words = wordsOf(action);
     const tag = actTag(log);
     const session = await this.#open(Date.now() + OPEN_MS);
     if (!(session instanceof Session)) {
@@ -292,6 +293,17 @@ export class SshTarget extends HostTarget {
     if (end.state !== 'exited' || end.code !== 0) {
       throw new Error(`${path} could not be made on ${this.name}: ${'why' in end ? end.why : end.err.trim()}`);
     }
+  }
+}
+
+function wordsOf(action: ResolvedAction): readonly Name[] {
+  switch (action.kind) {
+    case 'run':
+      return action.argv;
+    case 'write':
+      return ['sh', '-c', 'printf %s "$1" | tee -- "$2"', 'sh', action.content, action.path];
+    case 'edit':
+      return editCommand(action);
   }
 }
 

@@ -4,9 +4,9 @@ import { listHolders, nobodySeenHolding } from '../../../src/facts/holders.ts';
 import { emptyDirectory, pathIs } from '../../../src/facts/look.ts';
 import { sameBytes } from '../../../src/facts/loop.ts';
 import { claimMount, claimPathOn, type Mount, mountedAt, rootBeforeDeletion } from '../../../src/facts/mountinfo.ts';
-import { fromByteString, type Name, showName, toByteString } from '../../../src/names.ts';
+import { fileNameOf, fromByteString, type Name, showName, toByteString } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { fileNameOf, type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
+import { type MountFinding, mountOfFinding, refuseTakingAway, run, unmount } from '../steps.ts';
 import type { BindFound } from './detect.ts';
 
 export function planBind(finding: MountFinding<BindFound>, facts: ZombieFacts): Plan {

@@ -7,19 +7,9 @@ import { claimLoop, notOn } from '../../../src/facts/loop.ts';
 import { claimMount, claimPathOn, type Mount, optionList } from '../../../src/facts/mountinfo.ts';
 import { notMountedElsewhere } from '../../../src/facts/namespaces.ts';
 import { mountAnswers } from '../../../src/facts/reach-conditions.ts';
-import { sameName, shellLine, showName } from '../../../src/names.ts';
+import { fileNameOf, sameName, shellLine, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
-import {
-  fileNameOf,
-  type MountFinding,
-  mountCommand,
-  mountOfFinding,
-  refuseHeld,
-  refuseStaying,
-  refuseTakingAway,
-  run,
-  unmount,
-} from '../steps.ts';
+import { type MountFinding, mountCommand, mountOfFinding, refuseHeld, refuseStaying, refuseTakingAway, run, unmount } from '../steps.ts';
 import type { Ext4Found } from './detect.ts';
 
 /** Unmount, e2fsck, mount. Never `remount,rw`: a newer kernel refuses it, an older one says yes and stays as it is. */

@@ -3,9 +3,9 @@ import { listHolders } from '../../../src/facts/holders.ts';
 import { pathIs } from '../../../src/facts/look.ts';
 import { claimLoop, loopAttached, notOn, roomFor, sameBytes } from '../../../src/facts/loop.ts';
 import { claimMount, type Mount } from '../../../src/facts/mountinfo.ts';
-import { showName } from '../../../src/names.ts';
+import { fileNameOf, showName } from '../../../src/names.ts';
 import type { ZombieFacts } from '../facts.ts';
-import { fileNameOf, type MountFinding, mountOfFinding, refuseWithoutRights, run } from '../steps.ts';
+import { type MountFinding, mountOfFinding, refuseWithoutRights, run } from '../steps.ts';
 import type { LoopFound } from './detect.ts';
 
 export function planLoop(finding: MountFinding<LoopFound>, facts: ZombieFacts): Plan {
