@@ -22,6 +22,14 @@ const LATER: Readonly<Record<string, string>> = {
   'raid-mismatches': 'not recorded yet: needs a leg that was written to behind its back',
   'cache-disk-missing': 'not recorded yet: needs a cache on a disk that left',
   'writecache-error': 'not recorded yet: needs a cache whose disk meets errors',
+  ...Object.fromEntries(
+    [
+      ...['line-source-gone', 'crypt-source-gone', 'crypt-key-gone', 'line-file-gone', 'line-device-differs', 'line-type-differs'],
+      ...['line-misread', 'name-unstable', 'crypt-name-unstable', 'guest-name-unstable', 'tag-twice', 'line-twice', 'netdev-missing'],
+      ...['crypt-netdev-missing', 'removable-required', 'service-before-storage', 'guest-before-storage', 'line-missing'],
+      ...['initramfs-missing', 'initramfs-lacks'],
+    ].map((code) => [code, 'not recorded yet: needs a host that boots, in the lab']),
+  ),
 };
 
 const folders = readdirSync(join(ROOT, 'checks'), { withFileTypes: true })
@@ -86,7 +94,10 @@ describe('all checks', () => {
 });
 
 describe('recordings', () => {
-  const files = [...folders.map((folder) => `checks/${folder}/cases`), 'fixtures'].map((name) => join(ROOT, name)).flatMap(filesBelow);
+  const files = [...folders.map((folder) => `checks/${folder}/cases`), 'fixtures']
+    .map((name) => join(ROOT, name))
+    .filter((path) => existsSync(path))
+    .flatMap(filesBelow);
 
   it('stay small', () => {
     const bytes = files.reduce((sum, file) => sum + readFileSync(file).length, 0);

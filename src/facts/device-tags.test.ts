@@ -5,9 +5,9 @@ import { Round } from '../engine/round.ts';
 import { countedName, deviceLinks, isWholeDevice } from './device-links.ts';
 import { deviceTags, parseTags } from './device-tags.ts';
 
-const LSBLK = `KNAME="sda" MAJ:MIN="8:0" TYPE="disk" TRAN="iscsi" FSTYPE="" UUID="" LABEL="" PARTUUID="" PARTLABEL=""
-KNAME="sda1" MAJ:MIN="8:1" TYPE="part" TRAN="" FSTYPE="ext4" UUID="0e5f" LABEL="my\\x20disk" PARTUUID="11-01" PARTLABEL=""
-KNAME="cciss!c0d0" MAJ:MIN="104:0" TYPE="disk" TRAN="" FSTYPE="" UUID="" LABEL="" PARTUUID="" PARTLABEL=""
+const LSBLK = `KNAME="sda" MAJ:MIN="8:0" TYPE="disk" TRAN="iscsi" WWN="0x5" FSTYPE="" UUID="" LABEL="" PARTUUID="" PARTLABEL=""
+KNAME="sda1" MAJ:MIN="8:1" TYPE="part" TRAN="" WWN="" FSTYPE="ext4" UUID="0e5f" LABEL="my\\x20disk" PARTUUID="11-01" PARTLABEL=""
+KNAME="cciss!c0d0" MAJ:MIN="104:0" TYPE="disk" TRAN="" WWN="" FSTYPE="" UUID="" LABEL="" PARTUUID="" PARTLABEL=""
 `;
 
 async function asked<T>(fact: () => Parameters<Round['gather']>[0], answer: Answer): Promise<T> {

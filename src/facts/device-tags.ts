@@ -13,6 +13,8 @@ export interface TaggedDevice {
   type: string;
   /** `sata`, `iscsi`, `usb`, `nvme`, …; empty where there is none. */
   transport: string;
+  /** World-wide name of the disk: two devices with the same one are two ways to it. Empty where it has none. */
+  wwn: string;
   /** `ext4`, `swap`, `crypto_LUKS`, …; empty where it has none. */
   signature: string;
   /** One character a byte. Those it has. */
@@ -28,7 +30,7 @@ export interface DeviceTags {
 }
 
 const TAGS = ['UUID', 'LABEL', 'PARTUUID', 'PARTLABEL'] as const satisfies readonly Tag[];
-const COLUMNS = ['KNAME', 'MAJ:MIN', 'TYPE', 'TRAN', 'FSTYPE', ...TAGS];
+const COLUMNS = ['KNAME', 'MAJ:MIN', 'TYPE', 'TRAN', 'WWN', 'FSTYPE', ...TAGS];
 // Pairs, since lsblk learned JSON late. It reads what udev knows, and opens nothing that is suspended.
 const LIST: Probe & { kind: 'run' } = { kind: 'run', argv: ['lsblk', '-P', '-o', COLUMNS.join(',')] };
 
@@ -43,7 +45,7 @@ export const deviceTags = defineFact('device-tags', function* (): Asking<DeviceT
   return devices === undefined ? none('unknown format') : { seen, devices };
 });
 
-// KNAME="sda1" MAJ:MIN="8:1" TYPE="part" TRAN="" FSTYPE="ext4" UUID="0e5f…" LABEL="my\x20disk" PARTUUID="…" PARTLABEL=""
+// KNAME="sda1" MAJ:MIN="8:1" TYPE="part" TRAN="" WWN="" FSTYPE="ext4" UUID="0e5f…" LABEL="my\x20disk" PARTUUID="…" PARTLABEL=""
 const LINE = new RegExp(`^${COLUMNS.map((column) => `${column.replace(':', '[:_]')}="([^"]*)"`).join(' ')}$`);
 
 /** A device has a line for each that it is made from. Undefined where a line is not of the format, or there is none. */
@@ -53,7 +55,7 @@ export function parseTags(text: string): TaggedDevice[] | undefined {
   }
   const devices = new Map<string, TaggedDevice>();
   for (const line of text.slice(0, -1).split('\n')) {
-    const [, name, device, type, transport, signature, ...values] = LINE.exec(line) ?? [];
+    const [, name, device, type, transport, wwn, signature, ...values] = LINE.exec(line) ?? [];
     if (name === undefined || device === undefined) {
       return undefined;
     }
@@ -63,6 +65,7 @@ export function parseTags(text: string): TaggedDevice[] | undefined {
       device: device.trim(),
       type: type as string,
       transport: transport as string,
+      wwn: wwn as string,
       signature: signature as string,
       tags,
       line: line.replaceAll(/ \S+=""/g, ''),

@@ -12,7 +12,7 @@ const FSTAB = [
   '/dev/sdd1 /last xfs noatime',
 ].join('\n');
 
-function after(edit: Partial<FileEdit>, text = FSTAB): string | undefined {
+function textAfter(edit: Partial<FileEdit>, text = FSTAB): string | undefined {
   const bytes = applyEdit(Buffer.from(text, 'latin1'), { path: '/etc/fstab', ...edit } as FileEdit);
   return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
 }
@@ -51,7 +51,7 @@ describe('an edit', () => {
     ['makes a comment of a line', { kind: 'comment-out', ...line(8, '/dev/sdd1 /last xfs noatime') }, '/dev/sdd1', '# /dev/sdd1'],
     ['adds a line at the end', { kind: 'append', content: 'UUID=e /e xfs nofail 0 0' }, 'noatime', 'noatime\nUUID=e /e xfs nofail 0 0\n'],
   ])('%s, and no other byte', (_, edit, from, to) => {
-    expect(after(edit)).toBe(FSTAB.replace(from, () => to));
+    expect(textAfter(edit)).toBe(FSTAB.replace(from, () => to));
   });
 
   it.each<[string, Partial<FileEdit>]>([
@@ -61,7 +61,7 @@ describe('an edit', () => {
     ['the file is there', { kind: 'create', content: 'x' }],
     ['no attribute has that value', { kind: 'attribute', attribute: 'dev', from: '/dev/sdb', to: '/dev/sdc' }],
   ])('is none where %s', (_, edit) => {
-    expect(after(edit)).toBeUndefined();
+    expect(textAfter(edit)).toBeUndefined();
   });
 
   it('creates a file, appends to none, and changes none that is not there', () => {
@@ -74,7 +74,7 @@ describe('an edit', () => {
   it('replaces the value of an attribute, in either quotes, and of no other value that begins like it', () => {
     const xml = `<source dev='/dev/sdb'/><source dev="/dev/sdb"/><source dev='/dev/sdb1'/><x notdev='/dev/sdb'/>/dev/sdb`;
     const edit: Partial<FileEdit> = { kind: 'attribute', attribute: 'dev', from: '/dev/sdb', to: "/dev/disk/by-id/a&'b" };
-    expect(after(edit, xml)).toBe(
+    expect(textAfter(edit, xml)).toBe(
       `<source dev='/dev/disk/by-id/a&amp;&apos;b'/><source dev="/dev/disk/by-id/a&amp;&apos;b"/><source dev='/dev/sdb1'/><x notdev='/dev/sdb'/>/dev/sdb`,
     );
   });

@@ -19,10 +19,10 @@ interface Read {
   domain: Domain;
 }
 
+const FILES = { directories: [DEFINED, AUTOSTARTED, POOLS, LIVE], pattern: '*.xml', depth: 1, script: XML_SECRETS } as const;
+
 export const libvirtGuests = defineFact('consumers.libvirt', function* (): Asking<Guests & { pids: number[] }> {
-  const files = yield* attempt(
-    readFiles({ directories: [DEFINED, AUTOSTARTED, POOLS, LIVE], pattern: '*.xml', depth: 1, script: XML_SECRETS }),
-  );
+  const files = yield* attempt(readFiles(FILES));
   if ('why' in files) {
     return { guests: [], pids: [], unjudged: [{ subject: { kind: 'directory', name: '/etc/libvirt' }, why: files.why }] };
   }
@@ -42,6 +42,23 @@ export const libvirtGuests = defineFact('consumers.libvirt', function* (): Askin
     pids: alive.flatMap(({ pid, isUp }) => (isUp && pid !== undefined ? [pid] : [])),
     unjudged,
   };
+});
+
+/** Where libvirt itself mounts storage pools, one character a byte. What cannot be read is told of the guests. */
+export const libvirtMountPoints = defineFact('consumers.libvirt-pools', function* (): Asking<string[]> {
+  const files = yield* attempt(readFiles(FILES));
+  const texts = 'why' in files ? [] : [...files.texts].filter(([path]) => dirname(path) === POOLS);
+  return texts.flatMap(([, text]) => {
+    try {
+      const { type, directory } = parsePool(decodeUtf8(text));
+      return ['fs', 'netfs'].includes(type) && directory !== undefined ? [toByteString(directory)] : [];
+    } catch (error) {
+      if (!(error instanceof Unknown)) {
+        throw error;
+      }
+      return [];
+    }
+  });
 });
 
 /** `pid`: of the process that its state names. */
