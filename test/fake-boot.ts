@@ -2,6 +2,7 @@
 import type { Answer, AnyCheck, Probe } from '../src/check/types.ts';
 import { inspect } from '../src/engine/inspect.ts';
 import type { CheckResult, FindingResult } from '../src/engine/result.ts';
+import { DISK, GROUP, INACTIVE, reportText, VOLUME } from './fake-lvm.ts';
 import { absent, fakeTarget, said, wordsOf } from './fake-target.ts';
 
 export interface FakeDevice {
@@ -46,10 +47,14 @@ export interface BootHost {
   swaps?: string;
   boot?: Record<string, number>;
   initramfs?: string;
+  /** A volume vg0/off that is not active. */
+  lvm?: boolean;
   systemd?: boolean;
   container?: boolean;
   /** Probes whose words contain one of these are answered so. */
   instead?: [words: string, answer: Answer][];
+  /** This one probe gets another answer. */
+  harm?: [probe: Probe, harm: (answer: Answer) => Answer];
 }
 
 const MISSING = (path: string) => `find: '${path}': No such file or directory\n`;
@@ -70,7 +75,10 @@ export async function judgeBoot(
   check: AnyCheck,
   host: BootHost,
 ): Promise<{ result: CheckResult; findings: FindingResult[]; asked: Probe[]; ms: number }> {
-  const target = fakeTarget((probe) => answer(probe, host));
+  const target = fakeTarget((probe) => {
+    const given = answer(probe, host) ?? absent();
+    return JSON.stringify(host.harm?.[0]) === JSON.stringify(probe) ? (host.harm as NonNullable<BootHost['harm']>)[1](given) : given;
+  });
   const entry = { id: check.meta.id, title: '', load: async () => check };
   const started = Date.now();
   const { target: judged } = await inspect(target, [entry], { until: started + 20_000 });
@@ -102,6 +110,8 @@ function answer(probe: Probe, host: BootHost): Answer | undefined {
     argv.findIndex((word, index) => index > 2 && /^[-(]/.test(word)),
   );
   switch (true) {
+    case ['lvs', 'vgs', 'pvs'].includes(argv[0] ?? ''):
+      return host.lvm ? lvmAnswer(argv) : absent();
     case words === '/proc/self/mountinfo':
       return said(`${HEAD}\n${host.mounts ?? ''}`);
     case words.includes('/etc/fstab'):
@@ -241,4 +251,12 @@ function serviceBlocks({ services = {} }: BootHost): string {
       .join('');
   });
   return blocks.join('\n');
+}
+
+const OFF = { ...VOLUME, ...INACTIVE, lv_name: 'off', lv_full_name: 'vg0/off', lv_path: '/dev/vg0/off', lv_dm_path: '/dev/mapper/vg0-off' };
+
+function lvmAnswer(argv: readonly string[]): Answer {
+  const [key, row] = ({ lvs: ['lv', OFF], vgs: ['vg', GROUP], pvs: ['pv', DISK] } as const)[argv[0] as 'lvs' | 'vgs' | 'pvs'];
+  const fields = (argv.at(-1) ?? '').split(',');
+  return said(reportText(key, [Object.fromEntries(Object.entries(row).filter(([name]) => fields.includes(name)))]));
 }

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { sourceOf } from '../../src/check/asking.ts';
+import type { Answer } from '../../src/check/types.ts';
 import { showName } from '../../src/names.ts';
 import { applyEdit } from '../../src/steps/file-edits.ts';
 import { type BootHost, type FakeDevice, judgeBoot } from '../../test/fake-boot.ts';
-import { said, timedOut } from '../../test/fake-target.ts';
+import { absent, said, timedOut } from '../../test/fake-target.ts';
 import type { BootData } from './data.ts';
 import { check } from './index.ts';
 
@@ -480,6 +482,12 @@ describe('one name twice', () => {
     const devices = [...disks('b'), ...disks('c')];
     const twice = await judge({ fstab: fstab(line, 'UUID=cccc-data /srv/ ext4 defaults 0 2'), devices });
     expect(twice.found).toMatchObject([{ code: 'line-twice', severity: 'warning', lines: undefined }]);
+    const now = await judge({
+      fstab: fstab(line, 'UUID=cccc-data /srv ext4 defaults 0 2'),
+      devices,
+      mounts: mounted('8:17', '/srv', '/dev/sdb1'),
+    });
+    expect(codes(now)).toEqual(['warning line-twice /srv']);
     const same = await judge({ fstab: fstab(line, line), devices });
     expect(same.found).toMatchObject([{ code: 'line-twice', severity: 'info', lines: [`# ${line}`] }]);
   });
@@ -601,6 +609,11 @@ describe('mounts made by hand', () => {
     expect(found).toMatchObject([{ code: 'line-missing', severity: 'info', lines: ['UUID=bbbb-data /srv ext4 nofail 0 2'] }]);
   });
 
+  it('get a line that comes before whoever uses it', async () => {
+    const { found } = await judge({ ...host, open: [[7, '/srv/x', 'app.service']], services: { 'app.service': {} } });
+    expect(found).toMatchObject([{ lines: ['UUID=bbbb-data /srv ext4 nofail,x-systemd.before=app.service 0 2'] }]);
+  });
+
   it.each<[string, BootHost, string]>([
     ['a service', { open: [[7, '/srv/x', 'app.service']], services: { 'app.service': {} } }, 'the service app.service depends on it'],
     ['an export', { exports: '# all\n/srv/share *(rw)\n' }, 'the export /srv/share depends on it'],
@@ -684,4 +697,104 @@ it('ten thousand lines, one child for each question', async () => {
   expect(findings).toEqual([]);
   expect(asked.length).toBeLessThan(60);
   expect(ms).toBeLessThan(5000);
+});
+
+describe('with any one answer harmed', () => {
+  const half = (text: Uint8Array) => {
+    let end = text.length >> 1;
+    while (end > 0 && [0, 10].includes(text[end - 1] as number)) {
+      end--;
+    }
+    return text.subarray(0, end);
+  };
+  const reworded = (word: (text: Uint8Array) => Uint8Array) => (answer: Answer) =>
+    answer.state === 'ok' ? { ...answer, out: answer.out.length > 0 ? word(answer.out) : answer.out, err: '' } : answer;
+  const HARMS: [string, (answer: Answer) => Answer][] = [
+    ['garbled', reworded(() => Buffer.from('\x07%!@ 12:ab\xff\xfe\0-- {"]\t/x\n\x80 garbled', 'latin1'))],
+    ['emptied', reworded(() => Buffer.alloc(0))],
+    ['truncated', reworded(half)],
+    ['absent', () => absent()],
+    ['late', () => timedOut()],
+  ];
+  const fine: BootHost = {
+    fstab: fstab(
+      'UUID=bbbb-data /link/srv ext4 defaults 0 2',
+      '/dev/mapper/mpatha /srv/map ext4 nofail 0 0',
+      '/dev/mapper/vault /srv/vault ext4 defaults 0 0',
+      '/dev/vg0/off /srv/off ext4 defaults 0 0',
+      '/srv/a.img /mnt/a ext4 loop 0 0',
+      'nas:/a /srv/nas nfs defaults 0 0',
+    ),
+    crypttab: 'vault UUID=luks /etc/keys/vault luks\n',
+    files: ['/srv/a.img', '/etc/keys/vault'],
+    symlinks: { '/link': '/data' },
+    devices: [
+      ...disks('b'),
+      disk('c', { signature: 'mpath_member' }),
+      { name: 'dm-0', number: '254:0', type: 'mpath', signature: 'ext4', uuid: 'm', links: ['mapper/mpatha'], on: ['sdc'] },
+      disk('d', { signature: 'crypto_LUKS', uuid: 'luks' }),
+    ],
+    mounts: `${mounted('8:17', '/data/srv', '/dev/sdb1')}${mounted('8:32', '/srv/map', '/dev/sdc')}${mounted('0:51', '/srv/nas', 'nas:/a', 'nfs4')}${mounted('0:74', '/pool', 'nas:/p', 'nfs4')}`,
+    libvirt: { 'storage/p.xml': `<pool type='netfs'><name>p</name><target><path>/pool</path></target></pool>` },
+    open: [[77, '/srv/nas/x', 'app.service']],
+    services: { 'app.service': { After: 'srv-nas.mount' } },
+    lvm: true,
+  };
+  const sick: BootHost = {
+    ...fine,
+    fstab: fstab(
+      'UUID=old /srv ext4 defaults 0 2',
+      '/dev/sdb1 /srv/moves xfs nofail 0 0',
+      'LABEL=twice /srv/twice ext4 nofail 0 0',
+      '/srv/none.img /mnt/a ext4 loop 0 0',
+      'nas:/a /srv/nas nfs defaults 0 0',
+      'UUID=net /srv/net ext4 defaults 0 0',
+    ),
+    crypttab: 'vault UUID=gone /etc/keys/vault luks\ncswap UUID=luks /etc/none none\n',
+    devices: [
+      ...disks('b'),
+      ...disks('c', { label: 'twice' }),
+      ...disks('d', { label: 'twice' }),
+      disk('e', { transport: 'iscsi', signature: 'ext4', uuid: 'net' }),
+      disk('f', { signature: 'crypto_LUKS', uuid: 'luks' }),
+    ],
+    mounts: `${mounted('0:51', '/srv/nas', 'nas:/a', 'nfs4')}${mounted('8:49', '/by-hand', '/dev/sdd1')}`,
+    exports: '/by-hand *(rw)\n',
+    services: { 'app.service': {} },
+    boot: { 'vmlinuz-6.2': 1, 'vmlinuz-6.1': 1, 'initrd.img-6.1': 1 },
+    lvm: false,
+  };
+
+  it.each([
+    ['a host that is fine', fine, 0],
+    ['one with much amiss', sick, 11],
+  ])('%s finds nothing else, and calls nothing sick healthy', async (_, host, count) => {
+    const whole = await judgeBoot(check, host);
+    const names = ({ findings }: typeof whole) => findings.map(({ finding }) => `${finding.code} ${showName(finding.subject.name)}`);
+    expect([names(whole).length, whole.result.unjudged]).toEqual([count, []]);
+    const wrong: string[] = [];
+    for (const probe of whole.asked) {
+      for (const [name, harm] of HARMS) {
+        // Without LVM's tools nothing brings a volume up: that is no harm to what is asked.
+        if (name === 'absent' && /^(lvs|vgs|pvs) /.test(sourceOf(probe))) {
+          continue;
+        }
+        const judged = await judgeBoot(check, { ...host, harm: [probe, harm] });
+        const about = `${sourceOf(probe).slice(0, 100)} ${name}`;
+        wrong.push(
+          ...names(judged)
+            .filter((each) => !names(whole).includes(each))
+            .map((each) => `${about}: finds ${each}`),
+        );
+        const lost = names(whole).filter((each) => !names(judged).includes(each));
+        if (lost.length > 0 && judged.result.outcome !== 'unknown' && judged.result.unjudged.length === 0) {
+          wrong.push(`${about}: says nothing of ${lost.join(', ')}`);
+        }
+        if (judged.result.reason?.includes("stdoctor's own")) {
+          wrong.push(`${about}: ${judged.result.reason}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
 });

@@ -1,5 +1,5 @@
 /** What this check needs to know. */
-import { defineFact, NotHere } from '../../src/check/asking.ts';
+import { defineFact, NotHere, Unknown } from '../../src/check/asking.ts';
 import type { Asking, Facts, Seen } from '../../src/check/types.ts';
 import { bootFiles, imageContents } from '../../src/facts/boot-files.ts';
 import { bootOrder } from '../../src/facts/boot-order.ts';
@@ -13,7 +13,7 @@ import { deviceTags } from '../../src/facts/device-tags.ts';
 import { type Fstab, fstab } from '../../src/facts/fstab.ts';
 import { followLinks } from '../../src/facts/links.ts';
 import { type Looked, lookAt } from '../../src/facts/look.ts';
-import { lvmIfHere } from '../../src/facts/lvm/index.ts';
+import { type Lvm, lvmIfHere } from '../../src/facts/lvm/index.ts';
 import { layers } from '../../src/facts/lvm/layers.ts';
 import { mayHang } from '../../src/facts/mount-kinds.ts';
 import { mountUsers } from '../../src/facts/mount-users.ts';
@@ -32,6 +32,8 @@ export interface Lines {
   seen: Seen;
   lines: BootLine[];
   unjudged: Unjudged[];
+  /** Why some targets are taken as they are written: what is mounted there may not be known. */
+  why?: string;
 }
 
 /** Whether this host boots by itself; `hasSystemd` undefined: it could not be told. */
@@ -45,7 +47,11 @@ const boots = defineFact('boot-readiness.boots', function* (): Asking<{ hasSyste
     if (!('why' in read) && read.lines.length + read.strange.length === 0) {
       throw new NotHere('no systemd runs here, and /etc/fstab names nothing');
     }
-    if (!(yield* self()).seesAllProcesses) {
+    const own = yield* self();
+    if (own.uid < 0) {
+      throw new Unknown('/proc could not be read');
+    }
+    if (!own.seesAllProcesses) {
       throw new NotHere('this is a container: its host boots, and not it');
     }
   }
@@ -70,7 +76,13 @@ const lines = defineFact('boot-readiness.lines', function* (): Asking<Lines> {
     .map(({ target }) => target)
     .filter((target) => toByteString(target).startsWith('/') && !points.has(toByteString(target)));
   const resolved = open.length === 0 ? new Map<string, Name>() : yield* followLinks(open, table);
-  return { seen: read.seen, lines: readLines(read.lines, { hasSystemd: hasSystemd !== false, table, named, resolved }), unjudged };
+  const isLost = open.some((target) => !resolved.has(toByteString(target)));
+  return {
+    seen: read.seen,
+    lines: readLines(read.lines, { hasSystemd: hasSystemd !== false, table, named, resolved }),
+    unjudged,
+    ...(isLost && { why: 'links on the way to a target of /etc/fstab could not be followed' }),
+  };
 });
 
 interface Crypt extends Crypttab {
@@ -137,18 +149,20 @@ const files = defineFact('boot-readiness.files', function* (): Asking<ReadonlyMa
 
 /** Mounts that nothing would mount at the next boot. */
 const byHand = defineFact('boot-readiness.by-hand', function* (): Asking<ByHand> {
-  const { lines: configured, unjudged } = yield* lines();
+  const { lines: configured, unjudged, why } = yield* lines();
   const known = yield* units();
   const table = yield* mountTable();
   if (unjudged.some(({ subject }) => subject.key === undefined)) {
     return { mounts: [] };
   }
-  if (known.state === 'unknown') {
-    return { mounts: [], why: known.why };
+  const pools = yield* attempt(libvirtMountPoints());
+  const unknown = why ?? (known.state === 'unknown' ? known.why : 'why' in pools ? pools.why : undefined);
+  if (unknown !== undefined || 'why' in pools) {
+    return { mounts: [], why: unknown ?? '' };
   }
   const wanted = new Set(configured.flatMap(({ line, point }) => [toByteString(line.target), point]));
   const managed = new Set([
-    ...(yield* libvirtMountPoints()),
+    ...pools,
     ...(known.state === 'known' ? known.units : []).flatMap(({ where, fragmentPath }) =>
       where !== undefined && fragmentPath !== '' ? [toByteString(where)] : [],
     ),
@@ -189,12 +203,11 @@ const swapped = defineFact('boot-readiness.swaps', function* () {
 });
 
 /** Asked only where a name of the kind that volumes have leads nowhere. */
-const lvm = defineFact('boot-readiness.lvm', function* () {
+const lvm = defineFact('boot-readiness.lvm', function* (): Asking<Lvm | { why: string } | undefined> {
   const missing = (yield* lines()).lines.some(
     ({ line, device }) => device?.state === 'missing' && /^\/dev\/(?!disk\/)[^/]+\/[^/]+$/.test(toByteString(line.source)),
   );
-  const known = missing ? yield* attempt(lvmIfHere()) : undefined;
-  return known === undefined || 'why' in known ? undefined : known;
+  return missing ? yield* attempt(lvmIfHere()) : undefined;
 });
 
 const boot = defineFact('boot-readiness.boot-files', function* () {

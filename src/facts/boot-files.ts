@@ -84,7 +84,10 @@ export const imageContents = defineFact('image-contents', function* (image: stri
               .at(-1) ?? '')
           : line,
       );
-    const isWhole = paths.some((path) => /^(\.\/)?(usr\/)?bin(\/|$)/.test(path)) && paths.some((path) => /^(\.\/)?init$/.test(path));
+    const isWhole =
+      outputOf(answer).endsWith('\n') &&
+      paths.some((path) => /^(\.\/)?(usr\/)?bin(\/|$)/.test(path)) &&
+      paths.some((path) => /^(\.\/)?init$/.test(path));
     return isWhole ? { seen, paths } : { seen, paths: [], why: `${tool} answered in an unknown format` };
   }
   return { seen: { source: 'lsinitramfs', at: '' }, paths: [], why };

@@ -54,6 +54,9 @@ export const mountUsers = defineFact('mount-users', function* (points: Name[]): 
     links.push([Number((fields[at] as string).split('/')[2]), fields[at + 1] as string]);
   }
   const services = yield* servicesOf([...new Set(links.map(([pid]) => pid))]);
+  if ('why' in services) {
+    return { files: [], why: services.why };
+  }
   const seen = { source: '/proc/*/fd', at: answer.at };
   const files = links.flatMap(([pid, path]): OpenFile[] => {
     const service = services.get(pid);
@@ -69,11 +72,15 @@ function refused(answer: Answer): { why?: string } {
   return line === undefined ? {} : { why: 'not every process could be looked at: it needs root' };
 }
 
-function* servicesOf(pids: number[]): Asking<ReadonlyMap<number, string>> {
+/** Without those that have ended meanwhile. */
+function* servicesOf(pids: number[]): Asking<ReadonlyMap<number, string> | { why: string }> {
   if (pids.length === 0) {
     return new Map();
   }
   const answer = yield* run(['grep', '-sH', '', ...pids.map((pid) => `/proc/${pid}/cgroup`)]);
+  if (answer.state !== 'ok' || !/^\/proc\/.*\n$/s.test(outputOf(answer))) {
+    return { why: `of which service the processes are: ${answer.state === 'ok' ? 'the answer did not come whole' : whyNot(answer)}` };
+  }
   const texts = new Map<number, string>();
   // /proc/972/cgroup:0::/system.slice/mariadb.service
   for (const [, pid, line] of outputOf(answer).matchAll(/^\/proc\/(\d+)\/cgroup:(.*)$/gm)) {

@@ -35,6 +35,8 @@ export const emergency: Part = {
   seek,
 };
 
+const MAY_BE_VOLUME = /^\/dev\/(?!disk\/)[^/]+\/[^/]+$/;
+
 function seek(facts: BootFacts): Sought {
   const { lines, crypt, cryptDevices } = facts;
   const findings: BootFound[] = [];
@@ -46,6 +48,11 @@ function seek(facts: BootFacts): Sought {
     }
     if (device.state === 'unknown') {
       unjudged.push({ subject: targetOf(line), why: `whether ${showName(line.line.source)} will be there: ${device.why}` });
+      continue;
+    }
+    const why = whyUnsure(line, facts);
+    if (why !== undefined) {
+      unjudged.push({ subject: targetOf(line), why: `whether ${showName(line.line.source)} will be there: ${why}` });
       continue;
     }
     const found = sourceGone(line, facts);
@@ -66,6 +73,16 @@ function seek(facts: BootFacts): Sought {
     findings.push(...cryptFaults(line, facts, unjudged));
   }
   return { findings, unjudged };
+}
+
+/** What could bring it by then, or use it now, could not be read. */
+function whyUnsure({ line, use }: BootLine, { lvm, crypt, swapped }: BootFacts): string | undefined {
+  const path = toByteString(line.source);
+  const [unread] = use === 'swap' ? swapped.unjudged : [];
+  if (crypt.why !== undefined && path.startsWith('/dev/mapper/')) {
+    return `${CRYPTTAB}: ${crypt.why}`;
+  }
+  return unread?.why ?? (MAY_BE_VOLUME.test(path) && lvm !== undefined && 'why' in lvm ? lvm.why : undefined);
 }
 
 /** Nothing mounted, and nothing that would have to be: a disk that is away on purpose. LVM's own check tells of its volumes. */
@@ -114,7 +131,7 @@ function isSwapping({ use, line }: BootLine, { swapped }: BootFacts): boolean {
 
 /** One that LVM knows: whether it comes up is for lvm-inactive to say. */
 function isVolume(source: Name, { lvm }: BootFacts): boolean {
-  return lvm?.volumes.some(({ path, mapper }) => [path, mapper].includes(toByteString(source))) === true;
+  return lvm !== undefined && 'volumes' in lvm && lvm.volumes.some(({ path, mapper }) => [path, mapper].includes(toByteString(source)));
 }
 
 /** What /etc/crypttab opens at boot is there then, where its own source is. */

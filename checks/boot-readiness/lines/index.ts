@@ -35,9 +35,22 @@ export const lines: Part = {
 
 function seek(facts: BootFacts): Sought {
   const sought = { examined: facts.lines.lines.length, findings: [] as BootFound[], unjudged: [...facts.lines.unjudged] };
+  // What a device holds and what it is made from decides: without that, nothing is compared.
+  const why = facts.tags.why ?? facts.stack.why;
+  if (why !== undefined && facts.lines.lines.some(({ device, isWanted }) => isWanted && device?.state === 'there')) {
+    sought.unjudged.push({ subject: { kind: 'directory', name: '/dev' }, why: `what the devices hold: ${why}` });
+  }
+  const points = new Set<string>();
   for (const line of facts.lines.lines) {
+    // Of two lines for one place systemd takes the first; that there are two is told by itself.
+    const isFirst = !points.has(line.point);
+    if (line.isWanted) {
+      points.add(line.point);
+    }
     sought.findings.push(
-      ...[deviceDiffers(line, facts), typeDiffers(line, facts), misread(line, facts)].filter((each) => each !== undefined),
+      ...[isFirst ? deviceDiffers(line, facts) : undefined, typeDiffers(line, facts), misread(line, facts)].filter(
+        (each) => each !== undefined,
+      ),
     );
   }
   return sought;
@@ -46,7 +59,7 @@ function seek(facts: BootFacts): Sought {
 /** Only what stands on one block device each, and NFS, can be compared. */
 function deviceDiffers(line: BootLine, facts: BootFacts): BootFound | undefined {
   const { device, mounted, isWanted } = line;
-  if (mounted === undefined || !isWanted) {
+  if (mounted === undefined || !isWanted || facts.tags.why !== undefined || facts.stack.why !== undefined) {
     return undefined;
   }
   const { table } = facts;

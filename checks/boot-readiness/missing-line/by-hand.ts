@@ -22,6 +22,10 @@ const ELSEWHERE = [
   '/var/lib/lxd',
   '/var/lib/incus',
   '/var/lib/lxcfs',
+  '/var/lib/kubelet',
+  '/var/lib/rancher',
+  '/var/lib/ceph',
+  '/var/lib/longhorn',
 ];
 /** Their own services mount them, by what is written in the pool. */
 const OF_POOLS = new Set(['zfs', 'bcachefs', 'overlay', 'aufs', 'squashfs', 'erofs']);

@@ -9,7 +9,7 @@ import { type BootFound, FSTAB, type Part, quote, quoteLine, quoteMount, type So
 import type { BootFacts } from '../facts.ts';
 import { isBind } from '../lines-of-fstab.ts';
 import { stableSource } from '../names/devices.ts';
-import { isAtOrBelow, usersOf } from '../ordering/users.ts';
+import { isAtOrBelow, type User, usersOf } from '../ordering/users.ts';
 
 export const missingLine: Part = {
   codes: {
@@ -28,7 +28,7 @@ interface Dependent {
 }
 
 function seek(facts: BootFacts): Sought {
-  const { byHand, exported, users } = facts;
+  const { byHand, exported, users, order } = facts;
   const unjudged: NonNullable<Sought['unjudged']> = [];
   const question = { kind: 'file', name: FSTAB, key: 'missing' };
   if (byHand.why !== undefined) {
@@ -52,12 +52,12 @@ function seek(facts: BootFacts): Sought {
     return [
       {
         code: 'line-missing',
-        severity: dependents.length > 0 && isByService === undefined ? 'warning' : 'info',
+        severity: dependents.length > 0 && isByService === undefined && order?.state !== 'unknown' ? 'warning' : 'info',
         subject: { kind: 'mount', name: mount.point },
         data: {
           file: FSTAB,
           line: null,
-          edit: editOf(mount, facts),
+          edit: editOf(mount, usersOf(toByteString(mount.point), facts), facts),
           users:
             dependents.length === 0
               ? ''
@@ -128,8 +128,11 @@ const NOT_WRITTEN =
   /^(rw|relatime|seclabel|attr2|inode64|logbufs=.*|logbsize=.*|noquota|stripe=.*|data=ordered|addr=.*|clientaddr=.*|mountaddr=.*|mountvers=.*|mountport=.*|mountproto=.*|local_lock=none|space_cache.*|discard=async|ssd|subvolid=.*)$/;
 const NFS = /^nfs4?$/;
 
-/** `nofail`: a line that somebody did not write must not keep the host from coming up. */
-function editOf(mount: Mount, facts: BootFacts): FileEdit | null {
+/**
+ * `nofail`: a line that somebody did not write must not keep the host from coming up. Then nobody waits for it either, but
+ * for those who are known to use it.
+ */
+function editOf(mount: Mount, users: readonly User[], facts: BootFacts): FileEdit | null {
   const { fstype, point, source, device, options, superOptions } = mount;
   const isOnDevice = !/^(0|31):/.test(device) && !/^7:/.test(device) && sameName(mount.root, '/');
   const written = isOnDevice ? stableSource(device, facts) : NFS.test(fstype) ? toByteString(source) : undefined;
@@ -141,6 +144,7 @@ function editOf(mount: Mount, facts: BootFacts): FileEdit | null {
     ? optionList(superOptions).filter((option) => /^(vers|proto|sec|soft|hard|timeo|retrans|nolock)(=|$)/.test(option))
     : optionList(options).filter((option) => !NOT_WRITTEN.test(option) && option !== 'ro');
   const all = [...(isReadOnly ? ['ro'] : []), ...kept, 'nofail', ...(NFS.test(fstype) ? ['_netdev'] : [])];
+  all.push(...new Set(users.flatMap(({ unit }) => (unit === undefined ? [] : [`x-systemd.before=${unit.id}`]))));
   const content = [escaped(written), escaped(toByteString(point)), fstype, all.join(','), '0', /^ext/.test(fstype) ? '2' : '0'].join(' ');
   return { kind: 'append', path: FSTAB, content };
 }

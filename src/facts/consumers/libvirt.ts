@@ -44,21 +44,17 @@ export const libvirtGuests = defineFact('consumers.libvirt', function* (): Askin
   };
 });
 
-/** Where libvirt itself mounts storage pools, one character a byte. What cannot be read is told of the guests. */
+/** Where libvirt itself mounts storage pools, one character a byte. `Unknown` where a pool could not be read. */
 export const libvirtMountPoints = defineFact('consumers.libvirt-pools', function* (): Asking<string[]> {
-  const files = yield* attempt(readFiles(FILES));
-  const texts = 'why' in files ? [] : [...files.texts].filter(([path]) => dirname(path) === POOLS);
-  return texts.flatMap(([, text]) => {
-    try {
-      const { type, directory } = parsePool(decodeUtf8(text));
-      return ['fs', 'netfs'].includes(type) && directory !== undefined ? [toByteString(directory)] : [];
-    } catch (error) {
-      if (!(error instanceof Unknown)) {
-        throw error;
-      }
-      return [];
-    }
-  });
+  const files = yield* readFiles(FILES);
+  const unread = files.unjudged.find(({ subject }) => `${toByteString(subject.name)}/`.startsWith(`${POOLS}/`));
+  if (unread !== undefined) {
+    throw new Unknown(`${showName(unread.subject.name)}: ${unread.why}`);
+  }
+  const pools = [...files.texts].filter(([path]) => dirname(path) === POOLS).map(([, text]) => parsePool(decodeUtf8(text)));
+  return pools.flatMap(({ type, directory }) =>
+    ['fs', 'netfs'].includes(type) && directory !== undefined ? [toByteString(directory)] : [],
+  );
 });
 
 /** `pid`: of the process that its state names. */
