@@ -11,7 +11,14 @@ const round = (answers: Record<string, ReturnType<typeof said>>) =>
 
 describe('what is in /boot', () => {
   it('is the kernels, the newest first, and the image of each', async () => {
-    const names = ['vmlinuz-6.1.0-9-amd64', 'vmlinuz-6.1.0-10-amd64', 'initrd.img-6.1.0-9-amd64', 'System.map-6.1', 'vmlinuz-rescue'];
+    const names = [
+      'vmlinuz-6.1.0-9-amd64',
+      'vmlinuz-6.1.0-10-amd64',
+      'initrd.img-6.1.0-9-amd64',
+      'System.map-6.1',
+      'vmlinuz-rescue',
+      'vmlinuz-6.1.0-10-amd64.old',
+    ];
     const fedora = ['vmlinuz-5.14.0-1.el9.x86_64', 'initramfs-5.14.0-1.el9.x86_64.img'];
     const out = [...names, ...fedora].map((name) => `/boot/${name}\x005\0`).join('');
     const { kernels, images, why } = await round({ find: said(`${out}/dev/null\x000\0`) }).gather(bootFiles());

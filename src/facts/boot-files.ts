@@ -13,6 +13,8 @@ export interface BootFiles {
 
 /** Comes last: a listing without it is cut off. */
 const END = '/dev/null';
+/** Copies that package managers and `make install` leave behind. No boot loader takes one for the newest. */
+const PUT_ASIDE = /(\.old|\.bak|~|\.dpkg-\w+|\.rpm\w+)$/;
 const LIST: Probe & { kind: 'run' } = {
   kind: 'run',
   argv: ['find', '/boot', END, '-maxdepth', '1', '(', '-type', 'f', '-o', '-path', END, ')', '-printf', '%p\\0%s\\0'],
@@ -34,7 +36,7 @@ export const bootFiles = defineFact('boot-files', function* (): Asking<BootFiles
     const kernel = /^\/boot\/vmlinuz-(\d[^/]*)$/.exec(path)?.[1];
     const image = /^\/boot\/(?:initrd\.img-(\d[^/]*)|(?:initramfs|initrd)-(\d[^/]*?)(?:\.img)?)$/.exec(path);
     const version = image?.[1] ?? image?.[2];
-    if (kernel !== undefined) {
+    if (kernel !== undefined && !PUT_ASIDE.test(kernel)) {
       kernels.push(kernel);
     } else if (version !== undefined) {
       images.set(version, { path, size: Number(fields[at + 1]) });
