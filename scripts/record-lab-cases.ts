@@ -10,6 +10,7 @@ import { Doctor, type Report } from '../test/lab/doctor.ts';
 import { Guest } from '../test/lab/guest.ts';
 import { SMB } from '../test/lab/smb.ts';
 import { type CaseGroup, critical, healthy, type Recorded, sick, warning } from './lab-cases.ts';
+import { BOOT_GROUPS } from './lab-cases-boot.ts';
 import { LVM_GROUPS } from './lab-cases-lvm.ts';
 
 const MACHINE_ID = '5f0c1d3a9b7e4c628d41a6e2f3b09c75';
@@ -177,6 +178,7 @@ sync`);
     ],
   },
   ...LVM_GROUPS,
+  ...BOOT_GROUPS,
 };
 
 const wanted = process.argv.slice(2);

@@ -32,7 +32,8 @@ function copyOfRepository(): string {
     cpSync(join(ROOT, name), join(copy, name), {
       recursive: true,
       filter: (from) =>
-        !/\/(src|zombie-mounts|lvm-inactive)\/.*\.test\.ts$/.test(from) && !/\/(zombie-mounts|lvm-inactive)\/cases/.test(from),
+        !/\/(src|boot-readiness|zombie-mounts|lvm-inactive)\/.*\.test\.ts$/.test(from) &&
+        !/\/(boot-readiness|zombie-mounts|lvm-inactive)\/cases/.test(from),
     });
   }
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));

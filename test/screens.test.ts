@@ -74,7 +74,7 @@ it('at 60 columns', () => {
 
     Summary: 4 critical
     Healthy: interrupted-repairs
-    Not applicable: lvm-inactive
+    Not applicable: boot-readiness, lvm-inactive
     More: --evidence shows all that was seen
     "
   `);
@@ -149,6 +149,8 @@ it('at 80 columns, all that was seen', () => {
           the copy has been put in its place.
         Next: stdoctor explain loop-backing-deleted
 
+    Check boot-readiness: not applicable: no systemd runs here, and /etc/fstab names
+      nothing, 0 examined, TIME
     Check interrupted-repairs: healthy, 0 examined, TIME
     Check lvm-inactive: not applicable: no disk carries the label of LVM, or a layer
       that could hide one, 0 examined, TIME
@@ -156,7 +158,7 @@ it('at 80 columns, all that was seen', () => {
 
     Summary: 4 critical
     Healthy: interrupted-repairs
-    Not applicable: lvm-inactive
+    Not applicable: boot-readiness, lvm-inactive
     "
   `);
 });
@@ -201,7 +203,7 @@ it('at 200 columns', () => {
 
     Summary: 4 critical
     Healthy: interrupted-repairs
-    Not applicable: lvm-inactive
+    Not applicable: boot-readiness, lvm-inactive
     More: --evidence shows all that was seen
     "
   `);

@@ -22,10 +22,12 @@ export interface CryptLine {
   text: string;
   name: Name;
   source: Name;
+  /** A path, `none` or `-`; undefined where the line ends before it. */
+  key: string | undefined;
   options: string[];
 }
 
-interface Crypttab {
+export interface Crypttab {
   lines: CryptLine[];
   strange: { number: number; text: string }[];
 }
@@ -39,7 +41,7 @@ export function parseCrypttab(text: string): Crypttab {
     if (line === '' || line.startsWith('#')) {
       continue;
     }
-    const [name, source, , options = ''] = line.split(/[ \t]+/);
+    const [name, source, key, options = ''] = line.split(/[ \t]+/);
     if (name === undefined || source === undefined || name.includes('/')) {
       strange.push({ number: index + 1, text: line });
       continue;
@@ -50,13 +52,15 @@ export function parseCrypttab(text: string): Crypttab {
       name: fromByteString(name),
       // UUID="a-b" → UUID=a-b
       source: fromByteString(source.replace(/^([A-Z]+=)(["'])(.*)\2$/, '$1$3')),
+      key,
       options: options.split(','),
     });
   }
   return { lines, strange };
 }
 
-function* readCrypttab(): Asking<Crypttab & { seen: Seen }> {
+/** `Unknown` where it did not come whole. */
+export const crypttab = defineFact('crypttab', function* (): Asking<Crypttab & { seen: Seen }> {
   const answer = yield* run(CRYPTTAB.argv);
   const seen = { ...seenAt(CRYPTTAB, answer), source: PATH };
   if (answer.state === 'ok' && answer.code !== 0 && errnoAtEnd(answer.err.trimEnd()) === ERRNO.ENOENT) {
@@ -70,11 +74,11 @@ function* readCrypttab(): Asking<Crypttab & { seen: Seen }> {
     throw new Unknown('it did not come whole');
   }
   return { seen, ...parseCrypttab(mask(text.slice(0, -1))) };
-}
+});
 
 /** systemd opens none in a container. */
 export const cryptConsumers = defineFact('consumers.crypt', function* (): Asking<Part> {
-  const table = yield* attempt(readCrypttab());
+  const table = yield* attempt(crypttab());
   if ('why' in table) {
     return { consumers: [], unjudged: [unjudgedFile(PATH, table.why)] };
   }

@@ -14,22 +14,39 @@ import { qemuProcesses } from './qemu.ts';
 
 export type { Consumer } from './consumer.ts';
 
-export const consumers = defineFact('consumers', function* (): Asking<{ consumers: Consumer[]; unjudged: Unjudged[] }> {
-  const [mounts, crypts, exports, libvirt, cloudpods, running] = (yield* all<unknown>([
-    mountConsumers(),
-    cryptConsumers(),
-    exportConsumers(),
+export interface GuestWithChains {
+  guest: Guest;
+  /** Of each disk. */
+  chains: Chain[];
+}
+
+/** Guests, described or running, with all images that they stand on. */
+export const guestsWithChains = defineFact('consumers.guests', function* (): Asking<{ guests: GuestWithChains[]; unjudged: Unjudged[] }> {
+  const [libvirt, cloudpods, running] = (yield* all<Guests & { pids: number[] }>([
     libvirtGuests(),
     cloudpodsGuests(),
     qemuProcesses(),
-  ])) as [Part, Part, Part, Guests & { pids: number[] }, Guests & { pids: number[] }, Guests & { pids: number[] }];
+  ])) as [Guests & { pids: number[] }, Guests & { pids: number[] }, Guests & { pids: number[] }];
   const described = new Set([...libvirt.pids, ...cloudpods.pids]);
   const alone = running.guests.filter((_, index) => !described.has(running.pids[index] as number));
   const guests = [...libvirt.guests, ...cloudpods.guests, ...alone];
   const levels = yield* walkDown(guests.flatMap(({ disks }) => disks));
+  return {
+    guests: guests.map((guest) => ({ guest, chains: guest.disks.map((disk) => chainOf(disk, levels)) })),
+    unjudged: [libvirt, cloudpods, running].flatMap((part) => part.unjudged),
+  };
+});
+
+export const consumers = defineFact('consumers', function* (): Asking<{ consumers: Consumer[]; unjudged: Unjudged[] }> {
+  const [mounts, crypts, exports, described] = (yield* all<unknown>([
+    mountConsumers(),
+    cryptConsumers(),
+    exportConsumers(),
+    guestsWithChains(),
+  ])) as [Part, Part, Part, { guests: GuestWithChains[]; unjudged: Unjudged[] }];
   const grounds = toGrounds([...mounts.consumers, ...crypts.consumers]);
-  const chains = guests.map((guest) => ({ guest, chains: guest.disks.map((disk) => chainOf(disk, levels)) }));
-  const unjudged = [mounts, crypts, exports, libvirt, cloudpods, running].flatMap((part) => part.unjudged);
+  const chains = described.guests;
+  const unjudged = [mounts, crypts, exports, described].flatMap((part) => part.unjudged);
   return {
     consumers: [
       ...[...mounts.consumers, ...crypts.consumers, ...exports.consumers],

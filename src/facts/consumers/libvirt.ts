@@ -21,10 +21,10 @@ interface Read {
   domain: Domain;
 }
 
+const FILES = { directories: [DEFINED, AUTOSTARTED, POOLS, LIVE], pattern: '*.xml', depth: 1, script: XML_SECRETS } as const;
+
 export const libvirtGuests = defineFact('consumers.libvirt', function* (): Asking<Guests & { pids: number[] }> {
-  const files = yield* attempt(
-    readFiles({ directories: [DEFINED, AUTOSTARTED, POOLS, LIVE], pattern: '*.xml', depth: 1, script: XML_SECRETS }),
-  );
+  const files = yield* attempt(readFiles(FILES));
   if ('why' in files) {
     return { guests: [], pids: [], unjudged: [{ subject: { kind: 'directory', name: '/etc/libvirt' }, why: files.why }] };
   }
@@ -44,6 +44,19 @@ export const libvirtGuests = defineFact('consumers.libvirt', function* (): Askin
     pids: alive.flatMap(({ pid, isUp }) => (isUp && pid !== undefined ? [pid] : [])),
     unjudged,
   };
+});
+
+/** Where libvirt itself mounts storage pools, one character a byte. `Unknown` where a pool could not be read. */
+export const libvirtMountPoints = defineFact('consumers.libvirt-pools', function* (): Asking<string[]> {
+  const files = yield* readFiles(FILES);
+  const unread = files.unjudged.find(({ subject }) => `${toByteString(subject.name)}/`.startsWith(`${POOLS}/`));
+  if (unread !== undefined) {
+    throw new Unknown(`${showName(unread.subject.name)}: ${unread.why}`);
+  }
+  const pools = [...files.texts].filter(([path]) => dirname(path) === POOLS).map(([, text]) => parsePool(decodeUtf8(text)));
+  return pools.flatMap(({ type, directory }) =>
+    ['fs', 'netfs'].includes(type) && directory !== undefined ? [toByteString(directory)] : [],
+  );
 });
 
 /** `pid`: of the process that its state names. */
