@@ -1,6 +1,6 @@
 /** What the next boot will do otherwise than it is now. */
 import type { Guest } from '../test/lab/guest.ts';
-import { type CaseGroup, healthy, sick, warning } from './lab-cases.ts';
+import { type CaseGroup, critical, healthy, sick, warning } from './lab-cases.ts';
 
 /** What a careless check would find in a host that boots well. */
 const HEALTHY_BOOT = [
@@ -77,7 +77,7 @@ systemctl daemon-reload; mount '/srv/a b'; mount /srv/data; mount /srv/image; mo
       ).map(([code, line, subject, how]) => ({
         name: code,
         ...sick,
-        findings: [{ code, subject, severity: 'critical' as const, risk: 'refused' as const }],
+        findings: [critical(code, subject, 'safe')],
         how: `a required line of fstab with ${how}`,
         make: withLine(line),
       })),
@@ -91,27 +91,27 @@ systemctl daemon-reload; mount '/srv/a b'; mount /srv/data; mount /srv/image; mo
       {
         name: 'name-unstable',
         ...sick,
-        findings: [warning('name-unstable', '/srv/hand', 'refused')],
+        findings: [warning('name-unstable', '/srv/hand', 'safe')],
         how: 'a line of fstab with a disk by the name that the kernel counts',
         make: withLine('$disk /srv/hand ext4 nofail 0 0'),
       },
       ...(
         [
-          ['crypt-source-gone', 'vault UUID=5f0c1d3a-1111-4c62-8d41-a6e2f3b09c75 none luks', 'a UUID that nothing has'],
-          ['crypt-key-gone', 'vault UUID=$data /etc/none.key luks', 'a key that is not there'],
-          ['crypt-name-unstable', 'vault $disk none luks', 'a disk by the name that the kernel counts'],
+          ['crypt-source-gone', 'refused', 'vault UUID=5f0c1d3a-1111-4c62-8d41-a6e2f3b09c75 none luks', 'a UUID that nothing has'],
+          ['crypt-key-gone', 'refused', 'vault UUID=$data /etc/none.key luks', 'a key that is not there'],
+          ['crypt-name-unstable', 'safe', 'vault $disk none luks', 'a disk by the name that the kernel counts'],
         ] as const
-      ).map(([code, line, how]) => ({
+      ).map(([code, risk, line, how]) => ({
         name: code,
         ...sick,
-        findings: [warning(code, 'vault', 'refused')],
+        findings: [warning(code, 'vault', risk)],
         how: `a line of crypttab with ${how}`,
         make: withLine(line, '/etc/crypttab'),
       })),
       {
         name: 'netdev-missing',
         ...sick,
-        findings: [{ code: 'netdev-missing', subject: '/srv/nbd', severity: 'critical' as const, risk: 'refused' as const }],
+        findings: [critical('netdev-missing', '/srv/nbd', 'safe')],
         how: 'a line of fstab with a network block device, without _netdev',
         make: async (guest) => {
           await guest.run('modprobe nbd; qemu-nbd -f raw -c /dev/nbd0 /var/lib/nbd0.img; udevadm settle');
@@ -121,14 +121,14 @@ systemctl daemon-reload; mount '/srv/a b'; mount /srv/data; mount /srv/image; mo
       {
         name: 'crypt-netdev-missing',
         ...sick,
-        findings: [warning('crypt-netdev-missing', 'vault', 'refused')],
+        findings: [warning('crypt-netdev-missing', 'vault', 'safe')],
         how: 'a line of crypttab with a network block device, without _netdev',
         make: withLine('vault /dev/nbd0 none luks', '/etc/crypttab'),
       },
       {
         name: 'line-device-differs',
         ...sick,
-        findings: [warning('line-device-differs', '/srv/hand', 'refused')],
+        findings: [warning('line-device-differs', '/srv/hand', 'safe')],
         how: 'another disk mounted than the line of fstab names',
         make: async (guest) => {
           await withLine('/dev/vg0/data /srv/hand ext4 nofail 0 0')(guest);
@@ -138,14 +138,14 @@ systemctl daemon-reload; mount '/srv/a b'; mount /srv/data; mount /srv/image; mo
       {
         name: 'line-missing',
         ...sick,
-        findings: [warning('line-missing', '/srv/hand', 'refused')],
+        findings: [warning('line-missing', '/srv/hand', 'safe')],
         how: 'a disk mounted by hand that NFS is to serve',
         make: withLine('/srv/hand *(rw,no_subtree_check)', '/etc/exports'),
       },
       {
         name: 'service-before-storage',
         ...sick,
-        findings: [warning('service-before-storage', 'app.service', 'refused')],
+        findings: [warning('service-before-storage', 'app.service', 'safe')],
         how: 'an enabled service that reads a file on a mount with _netdev, and does not wait for it',
         make: async (guest) => {
           await guest.run('rm /etc/exports; umount /srv/hand; mkfs.ext4 -q /dev/nbd0; mount /dev/nbd0 /srv/nbd; touch /srv/nbd/file');
@@ -160,7 +160,7 @@ systemctl daemon-reload; mount '/srv/a b'; mount /srv/data; mount /srv/image; mo
       {
         name: 'guest-before-storage',
         ...sick,
-        findings: [warning('guest-before-storage', 'web', 'refused')],
+        findings: [warning('guest-before-storage', 'web', 'safe')],
         how: 'a definition of libvirt with autostart and its image on such a mount; libvirtd.service is a service of its name',
         make: async (guest) => {
           await guest.run('systemctl disable -q --now app.service; touch /srv/nbd/web.img; mkdir -p /etc/libvirt/qemu/autostart');
@@ -187,7 +187,7 @@ systemctl daemon-reload; mount '/srv/a b'; mount /srv/data; mount /srv/image; mo
       {
         name: 'tag-twice',
         ...sick,
-        findings: [warning('tag-twice', 'LABEL=my data', 'refused')],
+        findings: [warning('tag-twice', 'LABEL=my data', 'safe')],
         how: 'a byte copy of a disk that fstab names by its label',
         make: async (guest) => {
           await guest.run(`rm /etc/libvirt/qemu/web.xml; sync; dd if=/dev/zero of=${guest.disk('disk4')} bs=1M count=1 status=none

@@ -34,6 +34,8 @@ export interface BootHost {
   mounts?: string;
   /** Files that are there. */
   files?: string[];
+  /** As `lsattr` shows them, of /etc/fstab. */
+  attributes?: string;
   /** Path → what a link there holds. */
   symlinks?: Record<string, string>;
   /** Lines `pid path service`. */
@@ -114,6 +116,16 @@ function answer(probe: Probe, host: BootHost): Answer | undefined {
       return host.lvm ? lvmAnswer(argv) : absent();
     case words === '/proc/self/mountinfo':
       return said(`${HEAD}\n${host.mounts ?? ''}`);
+    case words.startsWith('find -P'):
+      return words.includes('-exec') ? content(String(argv[2]), host) : said('f 1 w\0d 2 w\0');
+    case argv[0] === 'lsattr':
+      return said(`${host.attributes ?? '--------------e-------'} /etc/fstab\n`);
+    case words.startsWith('find') && words.includes('%p\\0%y\\0%l\\0'): {
+      const out = starts
+        .filter((path) => path !== END)
+        .map((path) => `${path}\0${host.symlinks?.[path] ? 'l' : 'd'}\0${host.symlinks?.[path] ?? ''}\0`);
+      return said(out.join(''));
+    }
     case words.includes('/etc/fstab'):
       return file(host.fstab ?? 'UUID=aaaa-root / ext4 errors=remount-ro 0 1\n', '/etc/fstab');
     case words.includes('/etc/crypttab'):
@@ -195,12 +207,6 @@ function answer(probe: Probe, host: BootHost): Answer | undefined {
       return said('/proc/1/cmdline\0/sbin/init\0\n');
     case words.includes('/sys/devices/virtual/block'):
       return said(`${END}\0\n`);
-    case words.startsWith('find') && words.includes('%p\\0%y\\0%l\\0'): {
-      const out = starts
-        .filter((path) => path !== END)
-        .map((path) => `${path}\0${host.symlinks?.[path] ? 'l' : 'd'}\0${host.symlinks?.[path] ?? ''}\0`);
-      return said(out.join(''));
-    }
     case words.includes('%p\\0%y\\0%s\\0%l\\0'):
       return said(`${END}\0c\x000\0\0`, 1, starts.map(MISSING).join(''));
     case argv[0] === 'stdbuf': {
@@ -211,6 +217,12 @@ function answer(probe: Probe, host: BootHost): Answer | undefined {
     default:
       return undefined;
   }
+}
+
+/** What somebody would edit. */
+function content(path: string, { fstab = 'UUID=aaaa-root / ext4 errors=remount-ro 0 1\n', crypttab }: BootHost): Answer {
+  const text = { '/etc/fstab': fstab, '/etc/crypttab': crypttab }[path];
+  return text === undefined ? said('', 1, MISSING(path)) : said(`f ${text.length}\0${text}`);
 }
 
 function layerLines({ name, number, type = 'disk', signature = '', uuid = '', on = [] }: FakeDevice): string[] {

@@ -292,7 +292,7 @@ describe('names that move', () => {
         summary:
           '/a c: line 2 of /etc/fstab names /dev/sdb1, and the next boot may give that name to another one of 2 devices: write UUID=bbbb-data instead',
         lines: ['UUID=bbbb-data\t/a\\040c  ext4  defaults,noatime\t0 2'],
-        refused: 'by hand: in line 2 of /etc/fstab write UUID=bbbb-data as field 1',
+        refused: undefined,
       },
     ]);
   });
@@ -547,7 +547,7 @@ describe('who starts before his storage', () => {
         subject: 'mariadb.service',
         edit: {
           kind: 'create',
-          path: '/etc/systemd/system/mariadb.service.d/50-stdoctor-storage.conf',
+          path: '/etc/systemd/system/mariadb.service.d/50-stdoctor-srv.mount.conf',
           content: '[Unit]\nRequiresMountsFor=/srv/db/ibdata1\n',
         },
       },
@@ -593,7 +593,7 @@ describe('who starts before his storage', () => {
         code: 'guest-before-storage',
         severity: 'warning',
         edit: {
-          path: '/etc/systemd/system/libvirtd.service.d/50-stdoctor-storage.conf',
+          path: '/etc/systemd/system/libvirtd.service.d/50-stdoctor-srv.mount.conf',
           content: '[Unit]\nWants=srv.mount\nAfter=srv.mount\n',
         },
       },

@@ -1,9 +1,10 @@
 import { defineCheck } from '../../src/check/define.ts';
-import type { Finding, Plan, Verdict } from '../../src/check/types.ts';
+import type { Verdict } from '../../src/check/types.ts';
 import { toByteString } from '../../src/names.ts';
-import { type BootFound, describeEdit } from './data.ts';
-import { type BootFacts, needs } from './facts.ts';
-import { partOf, parts } from './parts.ts';
+import type { BootFound } from './data.ts';
+import { needsWithFiles, planEdit } from './edits.ts';
+import type { BootFacts } from './facts.ts';
+import { parts } from './parts.ts';
 
 export const check = defineCheck({
   meta: {
@@ -16,9 +17,9 @@ export const check = defineCheck({
     references: ['fstab(5)', 'crypttab(5)', 'systemd.mount(5)', 'systemd-fstab-generator(8)', 'findmnt(8)'],
     codes: Object.assign({}, ...parts.map(({ codes }) => codes)) as Record<string, string>,
   },
-  needs,
+  needs: needsWithFiles,
   detect,
-  plan,
+  plan: planEdit,
 });
 
 function detect(facts: BootFacts): Verdict<BootFound> {
@@ -33,9 +34,4 @@ function detect(facts: BootFacts): Verdict<BootFound> {
     findings: sought.flatMap(({ findings }) => findings),
     unjudged: [...unjudged.values()],
   };
-}
-
-function plan({ code, data }: Finding<BootFound>): Plan {
-  const { edit } = data;
-  return { refused: edit === null ? (partOf(code)?.byHand[code] ?? 'there is no repair for it') : `by hand: ${describeEdit(edit)}` };
 }

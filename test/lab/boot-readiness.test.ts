@@ -1,9 +1,8 @@
 /** Twelve faults that only the next boot brings out: named before it, come true in it, and gone from it once they are repaired. */
 import { expect, it, onTestFinished } from 'vitest';
-import { applyEdit, type FileEdit } from '../../src/steps/file-edits.ts';
 import { Doctor, found, type Report, unjudged } from './doctor.ts';
 import { Guest } from './guest.ts';
-import { expectWell, findingOf } from './looks.ts';
+import { expectWell } from './looks.ts';
 
 const NBD = `[Unit]
 Wants=network-online.target
@@ -41,6 +40,16 @@ const FORETOLD = [
   'netdev-missing /srv/net',
   'service-before-storage late.service',
 ];
+
+/** The image and the swap file are gone for good, and which of two is meant only a person can say. */
+const REPAIRED = FORETOLD.map((each) => {
+  const outcome = {
+    'line-file-gone /srv/image': 'unproven',
+    'line-file-gone /var/swap.img': 'refused',
+    'line-twice /srv/twice': 'refused',
+  }[each];
+  return `${each} ${outcome ?? 'repaired'}`;
+}).toSorted();
 
 /** A host on which all is well now. Each file system holds a file with its own name. */
 async function plant(): Promise<{ guest: Guest; doctor: Doctor }> {
@@ -141,39 +150,50 @@ it('twelve faults of the next boot, left alone: each comes true, and the host en
   expect(await guest.reboot({ until: /You are in emergency mode|root account is locked/ })).toBeTruthy();
 });
 
-it('the same, edited as the report says: the boot is clean, and nothing else has changed', async () => {
+it('the same, repaired, taken back and repaired again: the boot is clean, and nothing else has changed', async () => {
   const { guest, doctor } = await plant();
   await arm(guest);
-  const before = (await guest.run('cat /etc/fstab')).stdout;
-  const { report } = await doctor.check();
-  for (const finding of report.targets[0].findings) {
-    await edit(guest, finding.data.edit);
-  }
-  expect(findingOf(report, 'line-twice', '/srv/twice').data.edit).toBeNull();
-  await guest.run("sed -i '/vg.second/d; /var.swap.img/d' /etc/fstab; systemctl daemon-reload; findmnt --verify --fstab", { ok: false });
-  const after = (await guest.run('cat /etc/fstab')).stdout;
-  const isTouched = (line: string) =>
-    [...REQUIRED, '/srv/names', '/srv/differs', '/srv/second', '/srv/hand', 'swap.img', 'second'].some((name) => line.includes(name));
-  expect(after.split('\n').filter((line) => !isTouched(line))).toEqual(before.split('\n').filter((line) => !isTouched(line)));
+  const fstab = async () => (await guest.run('cat /etc/fstab')).stdout;
+  const before = await fstab();
+  const fixed = await doctor.fix('--auto', 'safe');
+  expect([outcomes(fixed.report), fixed.code]).toEqual([REPAIRED, 1]);
+  const after = await fstab();
+  expect(changedLines(before, after)).toEqual(
+    [...REQUIRED, '/srv/differs', '/srv/names']
+      .toSorted()
+      .map((point) => [point, point])
+      .concat([[undefined, '/srv/hand'] as never]),
+  );
+  expect(await state(guest, 'late.service')).toBe('active');
+
+  const undone = await doctor.bare('undo', '--yes');
+  expect([undone.code, undone.stderr]).toEqual([0, expect.any(String)]);
+  expect(await fstab()).toBe(before);
+  expect((await guest.run('ls /etc/systemd/system/late.service.d', { ok: false })).stdout).toBe('');
+  expect(found((await doctor.check()).report)).toEqual(FORETOLD);
+
+  expect(outcomes((await doctor.fix('--auto', 'safe')).report)).toEqual(REPAIRED);
+  expect(await fstab()).toBe(after);
+  // What only a person can say.
+  await guest.run("sed -i '/vg.second/d; /var.swap.img/d' /etc/fstab; systemctl daemon-reload");
   // The image is gone for good: without it the host comes up.
   expect(found((await doctor.check()).report)).toEqual(['line-file-gone /srv/image']);
 
   expect(await rebootOtherwise(guest)).toBe('degraded');
   expect((await guest.run('systemctl --failed --plain --no-legend')).stdout.trim().split(/ +/)[0]).toBe('srv-image.mount');
   for (const name of ['gone', 'type', 'misspelt', 'net', 'late', 'names', 'twice', 'hand']) {
-    expect(await contents(guest, name)).toBe(name);
+    expect([name, await contents(guest, name)]).toEqual([name, name]);
   }
   expect(await contents(guest, 'differs')).toBe('other');
   expect([await state(guest, 'hand.service'), await state(guest, 'late.service')]).toEqual(['active', 'active']);
 });
 
-/** As a person would do it who has only the report. */
-async function edit(guest: Guest, wanted: FileEdit | null): Promise<void> {
-  if (wanted === null) {
-    return;
-  }
-  const { code, stdout } = await guest.run(['cat', wanted.path], { ok: false });
-  const bytes = applyEdit(code === 0 ? Buffer.from(stdout, 'utf8') : undefined, wanted);
-  expect(bytes, JSON.stringify(wanted)).toBeDefined();
-  await guest.write(wanted.path, Buffer.from(bytes as Uint8Array).toString('utf8'));
+const outcomes = (report: Report) =>
+  report.repairs.map(({ finding, outcome }: Report) => `${finding.code} ${finding.subject.name} ${outcome}`).toSorted();
+
+/** Places of the lines that differ, as they were and as they are. */
+function changedLines(before: string, after: string): (string | undefined)[][] {
+  const [old, now] = [before.split('\n'), after.split('\n')];
+  const place = (line: string | undefined) => line?.split(/[ \t]+/)[1];
+  return now.flatMap((line, index) => (line === old[index] ? [] : [[place(old[index]), place(line)]])).toSorted();
 }

@@ -54,7 +54,7 @@ function early(line: BootLine, user: User, mount: string, facts: BootFacts): Boo
     severity: isAway ? 'warning' : 'info',
     subject: { kind: user.kind, name: user.name, key: mount },
     data: {
-      file: dropIn(unit),
+      file: dropIn(unit, mount),
       line: null,
       edit: editOrder(user, unit, mount),
       path: showName(fromByteString(user.path)),
@@ -71,14 +71,15 @@ function early(line: BootLine, user: User, mount: string, facts: BootFacts): Boo
   };
 }
 
-function dropIn(unit: string): string {
-  return `/etc/systemd/system/${unit}.d/50-stdoctor-storage.conf`;
+/** One for each mount: a service may use several. */
+function dropIn(unit: string, mount: string): string {
+  return `/etc/systemd/system/${unit}.d/50-stdoctor-${mount}.conf`;
 }
 
 /** What starts guests comes up without its storage too, as it did; a service that uses it does not. */
 function editOrder({ kind, path }: User, unit: string, mount: string): FileEdit {
   const lines = kind === 'guest' ? [`Wants=${mount}`, `After=${mount}`] : [`RequiresMountsFor=${asWord(path)}`];
-  return { kind: 'create', path: dropIn(unit), content: `[Unit]\n${lines.join('\n')}\n` };
+  return { kind: 'create', path: dropIn(unit, mount), content: `[Unit]\n${lines.join('\n')}\n` };
 }
 
 /** As systemd.syntax(7) reads it. One character a byte. */
