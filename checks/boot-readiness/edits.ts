@@ -7,6 +7,7 @@ import { ERRNO } from '../../src/facts/errno.ts';
 import { parseFstab } from '../../src/facts/fstab.ts';
 import { emptyDirectory, lookAtOne, pathIs } from '../../src/facts/look.ts';
 import { fromByteString, type Name, showName, toByteString } from '../../src/names.ts';
+import { mask } from '../../src/secrets.ts';
 import { editFile } from '../../src/steps/editing.ts';
 import { applyEdit, type FileEdit } from '../../src/steps/file-edits.ts';
 import { type BootFound, describeEdit, FSTAB } from './data.ts';
@@ -18,29 +19,35 @@ interface EditedFile extends ConfigFile {
   missing?: Name;
 }
 
-type EditedFiles = ReadonlyMap<string, EditedFile | { why: string }>;
+type OwnEdit = Exclude<FileEdit, { kind: 'attribute' }>;
 
-/** By path, one character a byte: the files that would be edited. None is read where nothing would be edited. */
-const edited = defineFact('boot-readiness.edited-files', function* (): Asking<EditedFiles> {
+interface Edited {
+  edits: OwnEdit[];
+  /** By path, one character a byte: as they are now. None is read where nothing would be edited. */
+  files: ReadonlyMap<string, EditedFile | { why: string }>;
+}
+
+/** What would be edited. */
+const edited = defineFact('boot-readiness.edited', function* (): Asking<Edited> {
   const gathered: [string, unknown][] = [];
   for (const [name, need] of Object.entries(needs)) {
     gathered.push([name, yield* need()]);
   }
   const facts = Object.fromEntries(gathered) as Facts<typeof needs>;
-  const findings = parts.flatMap((part) => part.seek(facts).findings);
+  const edits = parts.flatMap((part) => part.seek(facts).findings).flatMap((finding) => editOf(finding) ?? []);
   const files = new Map<string, EditedFile | { why: string }>();
-  for (const edit of findings.flatMap((finding) => editOf(finding) ?? [])) {
+  for (const edit of edits) {
     if (!files.has(edit.path)) {
       files.set(edit.path, yield* attempt(fileToEdit(edit)));
     }
   }
-  return files;
+  return { edits, files };
 });
 
 export const needsWithFiles = { ...needs, edited };
 
 /** Of what is only good to know nothing is edited unasked, and libvirt keeps a copy of its own of what is in its files. */
-function editOf({ severity, data: { edit } }: BootFound): Exclude<FileEdit, { kind: 'attribute' }> | undefined {
+function editOf({ severity, data: { edit } }: BootFound): OwnEdit | undefined {
   return edit === null || edit.kind === 'attribute' || severity === 'info' ? undefined : edit;
 }
 
@@ -56,7 +63,7 @@ function* fileToEdit({ kind, path }: FileEdit): Asking<EditedFile> {
   return { ...directory, path: fromByteString(inside), content: undefined, missing: directory.path };
 }
 
-export function planEdit(finding: Finding<BootFound>, { boots, edited: files }: BootFacts & { edited: EditedFiles }): Plan {
+export function planEdit(finding: Finding<BootFound>, { boots, edited: { edits, files } }: BootFacts & { edited: Edited }): Plan {
   const { code, data } = finding;
   const edit = editOf(finding);
   if (edit === undefined) {
@@ -71,18 +78,18 @@ export function planEdit(finding: Finding<BootFound>, { boots, edited: files }: 
   if (file.fixed !== undefined) {
     return { refused: file.fixed };
   }
-  const bytes = applyEdit(file.content === undefined ? undefined : Buffer.from(file.content, 'latin1'), edit);
-  if (bytes === undefined) {
+  const all = [edit, ...edits.filter((other) => isOnSameLine(other, edit))];
+  const after = all.reduce(appliedTo, file.content);
+  if (after === undefined || after === file.content) {
     return { refused: `${showName(file.path)} does not hold what was found, or holds it already` };
   }
-  const after = Buffer.from(bytes).toString('latin1');
   const verify = edit.path === FSTAB ? verifyLine(after, edit) : undefined;
   const step = editFile({
     path: file.path,
     before: file.content,
     after,
     title: titleOf(edit),
-    why: `${sentence(describeEdit(edit))}. All else in the file stays.`,
+    why: `${sentence(all.map(describeEdit).join('; '))}. All else in the file stays.`,
     ...(verify !== undefined && { verify }),
   });
   return {
@@ -94,6 +101,22 @@ export function planEdit(finding: Finding<BootFound>, { boots, edited: files }: 
       remains: 'The host comes up without it. The file itself stays gone: bring it back, or take the line out.',
     }),
   };
+}
+
+/** Two faults of one line are repaired together: after the repair of one, the line would not be that of the other's plan. */
+function isOnSameLine(other: OwnEdit, edit: OwnEdit): boolean {
+  const isSame = 'line' in other && 'line' in edit && other.path === edit.path && other.line === edit.line;
+  const isSameField = other.kind === 'field' && edit.kind === 'field' && other.field === edit.field;
+  const isRival = isSameField || JSON.stringify(other) === JSON.stringify(edit);
+  return isSame && !isRival && other.kind !== 'comment-out' && edit.kind !== 'comment-out';
+}
+
+/** undefined: the file is not as it was. What an earlier edit has made of the line is what the next one is made on. */
+function appliedTo(content: string | undefined, edit: OwnEdit, index: number): string | undefined {
+  const text = 'line' in edit && index > 0 ? content?.split('\n')[edit.line - 1]?.replace(/^[ \t]+|[ \t\r]+$/g, '') : undefined;
+  const onNow = text === undefined ? edit : { ...edit, text: mask(text) };
+  const bytes = applyEdit(content === undefined ? undefined : Buffer.from(content, 'latin1'), onNow);
+  return bytes === undefined ? (index > 0 ? content : undefined) : Buffer.from(bytes).toString('latin1');
 }
 
 /** Undo goes newest first: the step before the edit is taken back after it, and only then is there the old file to read. */

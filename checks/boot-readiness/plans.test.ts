@@ -89,6 +89,17 @@ describe('the plan of an edit', () => {
     expect(applied(text, found?.edit as never)).toBe(text.replace('nofial,password=g3h31m,uid=1', 'password=g3h31m,uid=1,nofail'));
   });
 
+  it('repairs two faults of one line together, and leaves other lines alone', async () => {
+    const devices = DATA.map((each) => (each.name === 'sdb' ? { ...each, transport: 'iscsi' } : each));
+    const text = `${ROOT_LINE}\n/dev/sdb1 /srv ext4 defaults 0 2\n/dev/sdb1 /other ext4 _netdev 0 0\n`;
+    const found = await plansOf({ fstab: text, devices });
+    expect(found.map(({ finding, edit }) => [finding.code, finding.subject.name, applied(text, edit)])).toEqual([
+      ['name-unstable', '/srv', text.replace('/dev/sdb1 /srv ext4 defaults', 'UUID=bbbb-data /srv ext4 defaults,_netdev')],
+      ['name-unstable', '/other', text.replace('/dev/sdb1 /other', 'UUID=bbbb-data /other')],
+      ['netdev-missing', '/srv', text.replace('/dev/sdb1 /srv ext4 defaults', 'UUID=bbbb-data /srv ext4 defaults,_netdev')],
+    ]);
+  });
+
   it('is none where the file cannot be replaced or read', async () => {
     const [fixed] = await plansOf({ fstab: FSTAB, devices: DATA, attributes: '----i---------e-------' });
     expect(fixed?.refused).toBe('/etc/fstab is immutable (chattr +i)');
