@@ -548,7 +548,7 @@ describe('who starts before his storage', () => {
         edit: {
           kind: 'create',
           path: '/etc/systemd/system/mariadb.service.d/50-stdoctor-srv.mount.conf',
-          content: '[Unit]\nRequiresMountsFor=/srv/db/ibdata1\n',
+          content: '[Unit]\nRequiresMountsFor=/srv\n',
         },
       },
     ]);

@@ -168,7 +168,7 @@ describe('the plan of a drop-in', () => {
       undo: { action: { argv: ['rmdir', '--', directory] } },
     });
     expect(found?.edit).toMatchObject({ path: `${directory}/50-stdoctor-srv.mount.conf`, was: null });
-    expect(found?.edit.diff.map(showName)).toEqual(['@@ -0,0 +1,2 @@', '+[Unit]', '+RequiresMountsFor=/srv/x']);
+    expect(found?.edit.diff.map(showName)).toEqual(['@@ -0,0 +1,2 @@', '+[Unit]', '+RequiresMountsFor=/srv']);
   });
 
   it('does not where it is', async () => {

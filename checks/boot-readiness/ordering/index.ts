@@ -1,6 +1,6 @@
 /** Who is started at boot before what he uses is mounted. */
 import { unitName } from '../../../src/facts/units.ts';
-import { fromByteString, showName } from '../../../src/names.ts';
+import { fromByteString, showName, toByteString } from '../../../src/names.ts';
 import type { FileEdit } from '../../../src/steps/file-edits.ts';
 import { type BootFound, type Part, quote, quoteLine, type Sought } from '../data.ts';
 import type { BootFacts } from '../facts.ts';
@@ -56,7 +56,7 @@ function early(line: BootLine, user: User, mount: string, facts: BootFacts): Boo
     data: {
       file: dropIn(unit, mount),
       line: null,
-      edit: editOrder(user, unit, mount),
+      edit: editOrder(user, unit, mount, toByteString(line.line.target)),
       path: showName(fromByteString(user.path)),
       mount: showName(line.line.target),
       unit,
@@ -76,9 +76,9 @@ function dropIn(unit: string, mount: string): string {
   return `/etc/systemd/system/${unit}.d/50-stdoctor-${mount}.conf`;
 }
 
-/** What starts guests comes up without its storage too, as it did; a service that uses it does not. */
-function editOrder({ kind, path }: User, unit: string, mount: string): FileEdit {
-  const lines = kind === 'guest' ? [`Wants=${mount}`, `After=${mount}`] : [`RequiresMountsFor=${asWord(path)}`];
+/** What starts guests comes up without its storage too, as it did; a service that uses it does not. Which file is open changes. */
+function editOrder({ kind }: User, unit: string, mount: string, target: string): FileEdit {
+  const lines = kind === 'guest' ? [`Wants=${mount}`, `After=${mount}`] : [`RequiresMountsFor=${asWord(target)}`];
   return { kind: 'create', path: dropIn(unit, mount), content: `[Unit]\n${lines.join('\n')}\n` };
 }
 
