@@ -158,12 +158,8 @@ it('the same, repaired, taken back and repaired again: the boot is clean, and no
   const fixed = await doctor.fix('--auto', 'safe');
   expect([outcomes(fixed.report), fixed.code]).toEqual([REPAIRED, 1]);
   const after = await fstab();
-  expect(changedLines(before, after)).toEqual(
-    [...REQUIRED, '/srv/differs', '/srv/names']
-      .toSorted()
-      .map((point) => [point, point])
-      .concat([[undefined, '/srv/hand'] as never]),
-  );
+  const edited = [...REQUIRED, '/srv/differs', '/srv/names'].map((point) => `${point} → ${point}`);
+  expect(changedLines(before, after)).toEqual([...edited, 'none → /srv/hand'].toSorted());
   expect(await state(guest, 'late.service')).toBe('active');
 
   const undone = await doctor.bare('undo', '--yes');
@@ -192,8 +188,8 @@ const outcomes = (report: Report) =>
   report.repairs.map(({ finding, outcome }: Report) => `${finding.code} ${finding.subject.name} ${outcome}`).toSorted();
 
 /** Places of the lines that differ, as they were and as they are. */
-function changedLines(before: string, after: string): (string | undefined)[][] {
-  const [old, now] = [before.split('\n'), after.split('\n')];
-  const place = (line: string | undefined) => line?.split(/[ \t]+/)[1];
-  return now.flatMap((line, index) => (line === old[index] ? [] : [[place(old[index]), place(line)]])).toSorted();
+function changedLines(before: string, after: string): string[] {
+  const [old, now] = [before.trimEnd().split('\n'), after.trimEnd().split('\n')];
+  const place = (line: string | undefined) => line?.split(/[ \t]+/)[1] ?? 'none';
+  return now.flatMap((line, index) => (line === old[index] ? [] : [`${place(old[index])} → ${place(line)}`])).toSorted();
 }
