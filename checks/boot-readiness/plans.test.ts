@@ -94,9 +94,9 @@ describe('the plan of an edit', () => {
     const text = `${ROOT_LINE}\n/dev/sdb1 /srv ext4 defaults 0 2\n/dev/sdb1 /other ext4 _netdev 0 0\n`;
     const found = await plansOf({ fstab: text, devices });
     expect(found.map(({ finding, edit }) => [finding.code, finding.subject.name, applied(text, edit)])).toEqual([
+      ['netdev-missing', '/srv', text.replace('/dev/sdb1 /srv ext4 defaults', 'UUID=bbbb-data /srv ext4 defaults,_netdev')],
       ['name-unstable', '/srv', text.replace('/dev/sdb1 /srv ext4 defaults', 'UUID=bbbb-data /srv ext4 defaults,_netdev')],
       ['name-unstable', '/other', text.replace('/dev/sdb1 /other', 'UUID=bbbb-data /other')],
-      ['netdev-missing', '/srv', text.replace('/dev/sdb1 /srv ext4 defaults', 'UUID=bbbb-data /srv ext4 defaults,_netdev')],
     ]);
   });
 
@@ -185,7 +185,8 @@ describe('the plan of a drop-in', () => {
 
 it("a guest's definition is edited by virsh alone", async () => {
   const xml = `<domain><name>web</name><devices><disk type='block'><source dev='/dev/sdb1'/><target dev='vda'/></disk></devices></domain>`;
-  expect(await plansOf({ devices: DATA, libvirt: { 'qemu/web.xml': xml } })).toMatchObject([
+  const devices = DATA.map((each) => (each.name === 'sdb1' ? { ...each, links: ['disk/by-id/ata-B-part1'] } : each));
+  expect(await plansOf({ devices, libvirt: { 'qemu/web.xml': xml } })).toMatchObject([
     { refused: expect.stringMatching(/^by hand: .*by virsh edit$/) },
   ]);
 });
