@@ -568,6 +568,12 @@ describe('who starts before his storage', () => {
       { 'mariadb.service': { After: 'remote-fs.target' }, 'remote-fs.target': {} },
       ['warning service-before-storage mariadb.service'],
     ],
+    [
+      'of a mount that was made by hand, as a local one',
+      'nas:/a /srv nfs',
+      { 'mariadb.service': { After: 'local-fs.target' }, 'local-fs.target': { After: 'srv.mount' } },
+      ['warning service-before-storage mariadb.service'],
+    ],
     ['that is not enabled', 'nas:/a /srv nfs', { 'mariadb.service': { UnitFileState: 'disabled' } }, []],
     ['of a mount on first access', 'nas:/a /srv nfs x-systemd.automount', { 'mariadb.service': {} }, []],
   ])('a service %s', async (_, line, services, expected) => {

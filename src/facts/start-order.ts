@@ -80,12 +80,15 @@ function wordsOf(value: string): string[] {
   );
 }
 
-/** The one is started only when the other is up, or has failed: by its own word, or by that of a unit between them. */
-export function isOrderedAfter(units: ReadonlyMap<string, OrderedUnit>, later: string, earlier: string): boolean {
+/**
+ * The one is started only when the other is up, or has failed: by its own word, or by that of a unit between them. The word
+ * of `unless` does not count.
+ */
+export function isOrderedAfter(units: ReadonlyMap<string, OrderedUnit>, later: string, earlier: string, unless?: string): boolean {
   const passed = new Set([later]);
   for (const id of passed) {
     for (const each of units.get(id)?.after ?? []) {
-      if (each === earlier) {
+      if (each === earlier && id !== unless) {
         return true;
       }
       // What takes no part in the start orders nothing.

@@ -104,7 +104,7 @@ sed -i -e "s|^UUID=[^ ]* /srv/gone|UUID=$(cat /proc/sys/kernel/random/uuid) /srv
   -e '/srv.net/s/_netdev,//' -e "s|^UUID=[^ ]*   /srv/names|$name   /srv/names|" -e '/srv.hand/d' \\
   -e "s|^UUID=[^ ]* /srv/differs|UUID=$(blkid -s UUID -o value /dev/vg/differs) /srv/differs|" /etc/fstab
 echo '/dev/vg/second /srv/twice ext4 nofail 0 0' >> /etc/fstab
-rm /srv/a.img /var/swap.img /etc/systemd/system/late.service.d/order.conf
+swapoff /var/swap.img; rm /srv/a.img /var/swap.img /etc/systemd/system/late.service.d/order.conf
 systemctl daemon-reload; sync`);
 }
 

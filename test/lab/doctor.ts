@@ -49,7 +49,7 @@ export class Doctor {
       cwd: '/',
       env: { ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 180_000,
+      timeout: 400_000,
     });
     const ran: Ran = { code: -1, stdout: '', stderr: '', ms: 0 };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

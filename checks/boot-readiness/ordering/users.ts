@@ -67,8 +67,14 @@ export function isAtOrBelow(path: string, point: string): boolean {
   return path === point || path.startsWith(point === '/' ? '/' : `${point}/`);
 }
 
+/**
+ * For a mount that local-fs.target does not wait for at boot. That it is said to wait now is so where it was mounted by hand,
+ * without the options of its line: systemd goes by the mount table too.
+ */
 export function isStartedAfter(user: User, mount: string, { order }: Pick<BootFacts, 'order'>): boolean | undefined {
-  return user.unit === undefined || order?.state !== 'known' ? undefined : isOrderedAfter(order.units, user.unit.id, mount);
+  return user.unit === undefined || order?.state !== 'known'
+    ? undefined
+    : isOrderedAfter(order.units, user.unit.id, mount, 'local-fs.target');
 }
 
 function shown(path: string): string {
