@@ -10,6 +10,8 @@ export interface BootLine {
   use: 'mount' | 'swap';
   /** At boot, or on the first access. */
   isWanted: boolean;
+  /** An earlier line is wanted at the same place: systemd makes a unit of that one alone. */
+  isSecond: boolean;
   byAutomount: boolean;
   nofail: boolean;
   /** Mounted after the network is up: by its type, or by `_netdev`. */
@@ -48,23 +50,30 @@ export function readLines(lines: readonly FstabLine[], { hasSystemd, table, name
       tops.set(toByteString(mount.point), mount);
     }
   }
+  const taken = new Set<string>();
   return lines.flatMap((line): BootLine[] => {
     const { fstype, options, target } = line;
     const use = fstype === 'swap' ? 'swap' : 'mount';
     if (fstype === 'ignore' || (use === 'mount' && !toByteString(target).startsWith('/'))) {
       return [];
     }
-    const isWanted = use === 'swap' ? !options.includes('noauto') : isMountedBySystem(line);
     const byAutomount = options.includes('x-systemd.automount');
     const nofail = options.includes('nofail');
     const isNetwork = options.includes('_netdev') || NETWORK.has(fstype.replace(/^fuse\./, ''));
     const source = sourceDevice(line);
     const point = toByteString(resolved.get(toByteString(target)) ?? target);
+    const isAsked = use === 'swap' ? !options.includes('noauto') : isMountedBySystem(line);
+    const isSecond = hasSystemd && use === 'mount' && isAsked && taken.has(point);
+    const isWanted = isAsked && !isSecond;
+    if (isWanted && use === 'mount') {
+      taken.add(point);
+    }
     return [
       {
         line,
         use,
         isWanted,
+        isSecond,
         byAutomount,
         nofail,
         isNetwork,

@@ -100,7 +100,7 @@ function split(source: string): [tag: string | undefined, value: string | undefi
 function twice({ lines }: BootFacts): BootFound[] {
   const first = new Map<string, BootLine>();
   return lines.lines.flatMap((line): BootFound[] => {
-    if (line.use === 'swap' || !line.isWanted) {
+    if (line.use === 'swap' || !(line.isWanted || line.isSecond)) {
       return [];
     }
     const earlier = first.get(line.point);
