@@ -8,17 +8,11 @@ import type { Expected } from '../src/check/tester.ts';
 import type { CheckMeta } from '../src/check/types.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const BYTES_OF_CASES_AT_MOST = 5_000_000;
+const BYTES_OF_CASES_AT_MOST = 7_000_000;
 /** Codes without a sick or a healthy case, and why. */
 const LATER: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    [
-      ...['line-source-gone', 'crypt-source-gone', 'crypt-key-gone', 'line-file-gone', 'line-device-differs', 'line-type-differs'],
-      ...['line-misread', 'name-unstable', 'crypt-name-unstable', 'guest-name-unstable', 'tag-twice', 'line-twice', 'netdev-missing'],
-      ...['crypt-netdev-missing', 'removable-required', 'service-before-storage', 'guest-before-storage', 'line-missing'],
-      ...['initramfs-missing', 'initramfs-lacks'],
-    ].map((code) => [code, 'not recorded yet: needs a host that boots, in the lab']),
-  ),
+  'removable-required': 'needs a disk that hangs on USB',
+  'initramfs-lacks': 'needs a root that stands on more than a disk',
 };
 
 const folders = readdirSync(join(ROOT, 'checks'), { withFileTypes: true })
